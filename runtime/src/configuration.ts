@@ -1,0 +1,290 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { OperatorError } from "./operator-error.ts";
+
+/** Every mistake of one configuration section; the message is the whole report, without values. */
+export class ConfigurationError extends OperatorError {
+  override name = "ConfigurationError";
+}
+
+/** Where {@link loadConfiguration} reads; tests give their own. */
+export interface ConfigurationSource {
+  /** Directory of base.yaml and {APP_ENVIRONMENT}.yaml; default: the project's `configuration`. */
+  readonly directory?: string;
+  /** Environment variables; default: those of the process. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+interface Setting {
+  readonly path: readonly string[];
+  readonly value: unknown;
+  /** Shown to the operator: a file or a variable. */
+  readonly origin: string;
+  readonly variable: boolean;
+}
+
+interface Layers {
+  readonly environmentName: string;
+  readonly settings: readonly Setting[];
+  readonly mistakes: readonly string[];
+}
+
+type Values = { [key: string]: unknown };
+
+// Compiled or not, this file lies two levels below the project's root.
+const projectConfigurationDirectory = path.resolve(import.meta.dirname, "../../configuration");
+
+const defaultPasswords = [
+  "postgres",
+  "password",
+  "pelikuni",
+  "changeme",
+  "secret",
+  "admin",
+  "root",
+];
+
+/**
+ * Reads one section from base.yaml, then {APP_ENVIRONMENT}.yaml (`local` unless set), then the
+ * variables `APP__SECTION__KEY` (two underscores lead one level down), the later ones winning.
+ * Values of variables are read as the type that the schema wants there. The schema has to be
+ * made of `z.strictObject`, so that unknown keys are mistakes.
+ *
+ * @throws ConfigurationError with all mistakes at once: key, origin, and what is allowed
+ */
+export function loadConfiguration<Schema extends z.ZodType>(
+  section: string,
+  schema: Schema,
+  source: ConfigurationSource = {},
+): z.output<Schema> {
+  const directory = source.directory ?? projectConfigurationDirectory;
+  const layers = readLayers(section, directory, source.environment ?? process.env);
+  const values: Values = {};
+  for (const setting of layers.settings) place(values, setting.path, setting.value);
+  const first = schema.safeParse(values);
+  if (!first.success) readVariablesAsWanted(values, layers.settings, first.error.issues);
+  const result = first.success ? first : schema.safeParse(values);
+  const mistakes = [...layers.mistakes];
+  for (const issue of result.error?.issues ?? []) {
+    mistakes.push(...describeIssue(section, schema, layers, issue));
+  }
+  if (mistakes.length > 0 || !result.success) throw report(section, layers, mistakes);
+  return result.data;
+}
+
+/** The servers that tests use instead of starting their own: DATABASE_URL, where it is set. */
+export function readTestServers(): { databaseUrl: string | undefined } {
+  return { databaseUrl: process.env.DATABASE_URL };
+}
+
+function report(section: string, layers: Layers, mistakes: readonly string[]): ConfigurationError {
+  const count = mistakes.length === 1 ? "one mistake" : `${mistakes.length} mistakes`;
+  const head = `The configuration of ${section} has ${count} (APP_ENVIRONMENT is ${layers.environmentName}):`;
+  return new ConfigurationError([head, ...mistakes.map((mistake) => `  - ${mistake}`)].join("\n"));
+}
+
+function readLayers(
+  section: string,
+  directory: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Layers {
+  const environmentName = environment.APP_ENVIRONMENT ?? "local";
+  const known = readdirSync(directory)
+    .filter((file) => file.endsWith(".yaml") && file !== "base.yaml")
+    .map((file) => path.basename(file, ".yaml"));
+  if (!known.includes(environmentName)) {
+    const message = `APP_ENVIRONMENT is "${environmentName}", allowed: ${known.join(", ")}`;
+    throw new ConfigurationError(`${message} (one file each in ${directory})`);
+  }
+  const base = readYaml(directory, "base.yaml");
+  const overlay = readYaml(directory, `${environmentName}.yaml`);
+  const sections = Object.keys(base);
+  const mistakes = Object.keys(overlay)
+    .filter((name) => !sections.includes(name))
+    .map((name) => unknownSection(`${name} (${environmentName}.yaml)`, sections));
+  const fromFiles = [
+    ...flatten(base[section], [], "configuration/base.yaml"),
+    ...flatten(overlay[section], [], `configuration/${environmentName}.yaml`),
+  ];
+  mistakes.push(...fromFiles.flatMap((setting) => secretInFile(section, setting)));
+  const variables = readVariables(section, sections, environment);
+  mistakes.push(...variables.mistakes);
+  const settings = [...fromFiles, ...variables.settings];
+  if (environmentName === "production") {
+    mistakes.push(...settings.flatMap((setting) => defaultPassword(section, setting)));
+  }
+  return { environmentName, settings, mistakes };
+}
+
+function readYaml(directory: string, file: string): Values {
+  const fullPath = path.join(directory, file);
+  if (!existsSync(fullPath)) throw new ConfigurationError(`${fullPath} is missing`);
+  let content: unknown;
+  try {
+    content = parse(readFileSync(fullPath, "utf8"));
+  } catch (error) {
+    throw new ConfigurationError(`configuration/${file}: ${String(error)}`);
+  }
+  if (content === null) return {};
+  if (!isMapping(content)) {
+    throw new ConfigurationError(`configuration/${file} must hold sections, each with its keys`);
+  }
+  return content;
+}
+
+function readVariables(
+  section: string,
+  sections: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): { settings: Setting[]; mistakes: string[] } {
+  const settings: Setting[] = [];
+  const mistakes: string[] = [];
+  for (const [variable, value] of Object.entries(environment).sort()) {
+    if (!variable.startsWith("APP__") || value === undefined) continue;
+    const [name = "", ...keys] = variable.slice("APP__".length).toLowerCase().split("__");
+    if (!sections.includes(name)) {
+      mistakes.push(unknownSection(`variable ${variable}: ${name}`, sections));
+    } else if (name === section && keys.length > 0) {
+      settings.push({ path: keys, value, origin: `variable ${variable}`, variable: true });
+    }
+  }
+  return { settings, mistakes };
+}
+
+function unknownSection(place: string, sections: readonly string[]): string {
+  return `${place} is no section; allowed: ${sections.join(", ")}`;
+}
+
+/** The settings below a value of a file. An empty value unsets what an earlier layer gave. */
+function flatten(value: unknown, at: readonly string[], origin: string): Setting[] {
+  if (!isMapping(value)) {
+    return at.length === 0
+      ? []
+      : [{ path: at, value: value ?? undefined, origin, variable: false }];
+  }
+  return Object.entries(value).flatMap(([key, below]) => flatten(below, [...at, key], origin));
+}
+
+function place(values: Values, at: readonly string[], value: unknown): void {
+  const [key = "", ...rest] = at;
+  if (rest.length > 0) {
+    const below = values[key];
+    const mapping = isMapping(below) ? below : {};
+    values[key] = mapping;
+    place(mapping, rest, value);
+  } else if (value === undefined) {
+    delete values[key];
+  } else {
+    values[key] = value;
+  }
+}
+
+/** Variables are text; where the schema refused text, the text is read as YAML, or as a list. */
+function readVariablesAsWanted(
+  values: Values,
+  settings: readonly Setting[],
+  issues: readonly z.core.$ZodIssue[],
+): void {
+  for (const issue of issues) {
+    if (issue.code !== "invalid_type") continue;
+    const setting = settings.findLast((one) => samePath(one.path, issue.path));
+    if (!setting?.variable || typeof setting.value !== "string") continue;
+    place(values, setting.path, readText(setting.value, issue.expected));
+  }
+}
+
+function readText(text: string, expected: string): unknown {
+  if (expected === "array" && !text.trimStart().startsWith("[")) {
+    return text === "" ? [] : text.split(",").map((item) => item.trim());
+  }
+  try {
+    return parse(text);
+  } catch {
+    // The schema then reports the text itself.
+    return text;
+  }
+}
+
+function describeIssue(
+  section: string,
+  schema: z.ZodType,
+  layers: Layers,
+  issue: z.core.$ZodIssue,
+): string[] {
+  if (issue.code === "unrecognized_keys") {
+    const allowed = keysAt(schema, issue.path).join(", ");
+    return issue.keys.map((key) => {
+      const at = [...issue.path, key];
+      return `${dotted(section, at)} (${originOf(layers, at)}): unknown key; allowed: ${allowed}`;
+    });
+  }
+  const origin = originOf(layers, issue.path);
+  if (origin === undefined) {
+    const variable = ["APP", section, ...issue.path].join("__").toUpperCase();
+    return [`${dotted(section, issue.path)} is not set (${variable} sets it): ${issue.message}`];
+  }
+  return [`${dotted(section, issue.path)} (${origin}): ${issue.message}`];
+}
+
+/** Where the value at a path, or the last one below it, came from. */
+function originOf(layers: Layers, at: readonly PropertyKey[]): string | undefined {
+  return layers.settings.findLast(
+    (setting) =>
+      setting.value !== undefined &&
+      at.length > 0 &&
+      samePath(setting.path.slice(0, at.length), at.slice(0, setting.path.length)),
+  )?.origin;
+}
+
+function keysAt(schema: z.core.$ZodType, at: readonly PropertyKey[]): string[] {
+  if (schema instanceof z.ZodObject) {
+    const [key, ...rest] = at;
+    if (key === undefined) return Object.keys(schema.shape);
+    const below: z.core.$ZodType | undefined = schema.shape[String(key)];
+    return below === undefined ? [] : keysAt(below, rest);
+  }
+  if (schema instanceof z.ZodPipe) return keysAt(schema.in, at);
+  if (
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodReadonly
+  ) {
+    return keysAt(schema.unwrap(), at);
+  }
+  return [];
+}
+
+function secretInFile(section: string, setting: Setting): string[] {
+  const named = /(^|_)(password|secret)$/.test(setting.path.at(-1) ?? "");
+  const secret = named ? setting.value !== undefined : passwordOf(setting.value) !== undefined;
+  if (!secret) return [];
+  const variable = ["APP", section, ...setting.path].join("__").toUpperCase();
+  return [`${dotted(section, setting.path)} (${setting.origin}): secrets belong in ${variable}`];
+}
+
+function defaultPassword(section: string, setting: Setting): string[] {
+  const password = passwordOf(setting.value);
+  if (password === undefined || !defaultPasswords.includes(password.toLowerCase())) return [];
+  const place = `${dotted(section, setting.path)} (${setting.origin})`;
+  return [`${place}: production refuses a default password; choose one of your own`];
+}
+
+function passwordOf(value: unknown): string | undefined {
+  if (typeof value !== "string") return undefined;
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/@:]*:([^@]+)@/i.exec(value)?.[1];
+}
+
+function samePath(one: readonly PropertyKey[], other: readonly PropertyKey[]): boolean {
+  return one.length === other.length && one.every((key, index) => key === other[index]);
+}
+
+function dotted(section: string, at: readonly PropertyKey[]): string {
+  return [section, ...at.map(String)].join(".");
+}
+
+function isMapping(value: unknown): value is Values {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,61 @@
+import { type Logger, pino, stdSerializers, stdTimeFunctions } from "pino";
+import { prettyFactory } from "pino-pretty";
+import { z } from "zod";
+
+export type { Logger } from "pino";
+
+/** The configuration section `log`: how much is logged, and in which form. */
+export const logSchema = z.strictObject({
+  level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+  format: z.enum(["pretty", "json", "auto"]).default("auto"),
+});
+
+/** The parsed section `log`. `auto` is `pretty` on a terminal and `json` elsewhere. */
+export type LogOptions = z.output<typeof logSchema>;
+
+/** Where finished lines go; each ends with a newline. */
+export interface LineSink {
+  write(line: string): void;
+}
+
+/**
+ * Creates the logger of one service. Lines are written synchronously, so that nothing is lost
+ * when the process exits. Passwords inside URLs are replaced wherever they stand in a line.
+ */
+export function createLogger(
+  name: string,
+  options: LogOptions,
+  sink: LineSink = process.stdout,
+): Logger {
+  const terminal = sink === process.stdout && process.stdout.isTTY === true;
+  const pretty = options.format === "pretty" || (options.format === "auto" && terminal);
+  const destination = pretty ? prettySink(sink, terminal) : sink;
+  return pino(
+    {
+      name,
+      level: options.level,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      errorKey: "error",
+      serializers: { err: stdSerializers.err, error: stdSerializers.err },
+      hooks: { streamWrite: redactUrlPasswords },
+    },
+    destination,
+  );
+}
+
+/** Replaces the password of every URL in a text: `postgres://app:***@host/db`. */
+export function redactUrlPasswords(text: string): string {
+  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:)[^\s@/"']+@/gi, "$1***@");
+}
+
+function prettySink(sink: LineSink, colorize: boolean): LineSink {
+  const format = prettyFactory({
+    colorize,
+    translateTime: "UTC:HH:MM:ss.l",
+    ignore: "pid,hostname",
+    singleLine: true,
+    errorLikeObjectKeys: ["err", "error"],
+  });
+  return { write: (line) => sink.write(format(line)) };
+}
