@@ -1,0 +1,217 @@
+import type { Logger } from "pino";
+import postgres from "postgres";
+
+/** The driver's client as stores see it: bigint columns are JavaScript bigints. */
+export type Sql = postgres.Sql<{ bigint: bigint }>;
+
+/** The database did not answer, or the connection to it was lost. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = "DatabaseUnavailable";
+  /** Whether the call may have been carried out all the same. */
+  readonly maybeExecuted: boolean;
+  /** Whether the database gives no sign of life, so that the next call will likely fail as well. */
+  readonly away: boolean;
+
+  constructor(message: string, state: { maybeExecuted: boolean; away: boolean }, cause?: unknown) {
+    super(message, { cause });
+    this.maybeExecuted = state.maybeExecuted;
+    this.away = state.away;
+  }
+
+  /** The same fault of a call that by itself changes nothing, such as one that only locks rows. */
+  beforeExecution(): DatabaseUnavailable {
+    return new DatabaseUnavailable(this.message, { maybeExecuted: false, away: this.away }, this);
+  }
+}
+
+/** How a client reaches its database. */
+export interface DatabaseClientOptions {
+  /** `postgres://user:password@host:port/database`; several hosts may be named. */
+  readonly url: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  /** How many connections the client keeps at most. */
+  readonly connectionsMax: number;
+  /** How long one call may take, connecting included. */
+  readonly callTimeoutMs: number;
+  readonly logger: Logger;
+}
+
+/**
+ * A Postgres client whose calls end in time. After a call that lost its connection or got no answer
+ * the driver's client is dropped and a new one made: it never hands out what is left of the old one.
+ */
+export interface DatabaseClient extends AsyncDisposable {
+  /** Runs the work once. The work is one call, or several that are sent together. */
+  call<T>(work: (sql: Sql) => Promise<T>, timeoutMs?: number): Promise<T>;
+  /** Runs work that only reads; once more when the connection was lost under it. */
+  read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** Drops every connection, and with them what is open on it; later calls make new ones. */
+  reset(): void;
+}
+
+const connectTimeoutSeconds = 2;
+const reconnectBackoffSeconds = 0.2;
+const lockTimeoutMs = 2_000;
+const statementTimeoutMs = 2_500;
+const connectionCheckIntervalMs = 200;
+const closeTimeoutSeconds = 2;
+
+/** Creates a client; it connects with the first call. */
+export function createDatabaseClient(options: DatabaseClientOptions): DatabaseClient {
+  let current = connect(options);
+
+  function replace(broken: Connected): void {
+    if (broken !== current) return;
+    current = connect(options);
+    close(broken.sql, options.logger);
+  }
+
+  async function call<T>(
+    work: (sql: Sql) => Promise<T>,
+    timeoutMs = options.callTimeoutMs,
+  ): Promise<T> {
+    const used = current;
+    let sent = false;
+    try {
+      return await withTimer(async () => {
+        // A call that fails on this question was never sent: its outcome is known.
+        if (!used.alive) await used.sql`select 1`;
+        used.alive = true;
+        sent = true;
+        return await work(used.sql);
+      }, timeoutMs);
+    } catch (error) {
+      const unavailable = asUnavailable(error, sent);
+      if (unavailable === undefined) throw error;
+      options.logger.warn({ err: unavailable }, "The database did not answer a call.");
+      replace(used);
+      throw unavailable;
+    }
+  }
+
+  return {
+    call,
+    async read(work) {
+      try {
+        return await call(work);
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailable) || error.away) throw error;
+        return await call(work);
+      }
+    },
+    reset() {
+      replace(current);
+    },
+    async [Symbol.asyncDispose]() {
+      await current.sql.end({ timeout: closeTimeoutSeconds });
+    },
+  };
+}
+
+/** The driver's client, and whether it answered since a connection of it was closed last. */
+interface Connected {
+  readonly sql: Sql;
+  alive: boolean;
+}
+
+function connect(options: DatabaseClientOptions): Connected {
+  const sql = postgres(options.url, {
+    max: options.connectionsMax,
+    backoff: () => reconnectBackoffSeconds,
+    connect_timeout: connectTimeoutSeconds,
+    // A connection is closed when it breaks, not because of its age in the middle of a group.
+    max_lifetime: null,
+    types: { bigint: postgres.BigInt },
+    onclose: () => {
+      connected.alive = false;
+    },
+    onnotice: (notice) => options.logger.debug({ notice }, "Postgres sent a notice."),
+    connection: {
+      application_name: options.applicationName,
+      TimeZone: "UTC",
+      lock_timeout: lockTimeoutMs,
+      statement_timeout: statementTimeoutMs,
+      // A backend whose client is gone stops waiting for locks. Windows has no way to notice.
+      ...(process.platform === "win32"
+        ? {}
+        : { client_connection_check_interval: connectionCheckIntervalMs }),
+    },
+  });
+  const connected = { sql, alive: false };
+  return connected;
+}
+
+function close(sql: Sql, logger: Logger): void {
+  sql.end({ timeout: 0 }).catch((error: unknown) => {
+    logger.debug({ err: error }, "Closing a broken database client failed.");
+  });
+}
+
+class CallTimedOut extends Error {}
+
+async function withTimer<T>(work: () => Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new CallTimedOut(`The database did not answer within ${timeoutMs} ms.`));
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([work(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// Raised by the driver or the operating system before a connection stands.
+const neverConnected = new Set([
+  "CONNECT_TIMEOUT",
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ETIMEDOUT",
+]);
+
+// Raised when a standing connection breaks.
+const connectionLost = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "CONNECTION_ENDED",
+  "ECONNRESET",
+  "EPIPE",
+]);
+
+// Errors of the server that end the session, or refuse to begin one (PostgreSQL, appendix A).
+const sessionEnded = new Set(["57P01", "57P02", "57P05", "08003", "08006", "08007", "08P01"]);
+const sessionRefused = new Set(["57P03", "53300", "28000", "28P01", "3D000", "08001", "08004"]);
+// A server that lost its primary role, is out of resources, or gave up waiting: nothing was done.
+const statementRefused = new Set(["25006", "55P03", "57014", "53000", "53100", "53200", "53400"]);
+
+function asUnavailable(error: unknown, sent: boolean): DatabaseUnavailable | undefined {
+  if (error instanceof CallTimedOut) {
+    return new DatabaseUnavailable(error.message, { maybeExecuted: sent, away: true });
+  }
+  const code = codeOf(error);
+  const fault = (message: string, maybeExecuted: boolean, away: boolean): DatabaseUnavailable =>
+    new DatabaseUnavailable(`${message} (${code})`, { maybeExecuted, away }, error);
+
+  if (neverConnected.has(code) || sessionRefused.has(code)) {
+    return fault("The database cannot be reached.", false, true);
+  }
+  if (connectionLost.has(code) || sessionEnded.has(code)) {
+    return fault("The connection to the database was lost.", sent, false);
+  }
+  return statementRefused.has(code)
+    ? fault("The database refused a statement.", false, false)
+    : undefined;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : "";
+}

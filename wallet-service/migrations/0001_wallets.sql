@@ -1,0 +1,21 @@
+-- The state of each wallet at its latest version.
+create table wallets (
+  id uuid primary key,
+  user_id text not null check (char_length(user_id) between 1 and 100),
+  currency text not null check (currency ~ '^[A-Z][A-Z0-9]{2,11}$'),
+  balance numeric(19, 4) not null,
+  held numeric(19, 4) not null,
+  status text not null check (status in ('ACTIVE')),
+  version bigint not null check (version >= 0),
+  -- SHA-256 over the encoded bytes of the wallet's latest event.
+  head bytea not null check (octet_length(head) = 32),
+  create_time timestamptz not null,
+  -- When the latest event happened.
+  update_time timestamptz not null,
+  check (held >= 0 and balance >= held)
+)
+-- Room on each page keeps an update on it (HOT), as no indexed column ever changes.
+with (fillfactor = 60);
+
+create index wallets_newest_first on wallets (create_time desc, id desc);
+create index wallets_of_user on wallets (user_id, create_time desc, id desc);

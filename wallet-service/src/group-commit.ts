@@ -1,0 +1,327 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type DatabaseClient, DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import type { Logger } from "pino";
+import { type DecidedGroup, decideGroup, type Request } from "./command-group.ts";
+import { type CommandInputs, readInputs } from "./command-inputs.ts";
+import type { Answer, RepeatedRequests } from "./repeated-requests.ts";
+import { newSegmentId } from "./transaction-id.ts";
+import { type Refusal, walletIdsOf } from "./wallet.ts";
+import type { WalletCache } from "./wallet-cache.ts";
+import type { WalletReader } from "./wallet-reader.ts";
+import {
+  type CommitResult,
+  commitGroup,
+  commitLockedGroup,
+  type GroupToCommit,
+  lockWallets,
+} from "./wallet-store.ts";
+
+/** What a command comes to, known once it is committed. */
+export type CommandOutcome =
+  | { readonly answer: Answer }
+  | { readonly refusal: Refusal | { readonly reason: "REQUEST_ID_REUSED" } };
+
+/** Why a command has no outcome. Only OUTCOME_UNKNOWN may have been carried out. */
+export type FaultReason =
+  | "OVERLOADED"
+  | "DATABASE_UNAVAILABLE"
+  | "OUTCOME_UNKNOWN"
+  | "DEADLINE_EXCEEDED"
+  | "INTERNAL";
+
+/** Thrown where a command has no outcome. */
+export class CommandFault extends Error {
+  override readonly name = "CommandFault";
+  readonly reason: FaultReason;
+
+  constructor(reason: FaultReason, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+  }
+}
+
+/** Commits commands in groups: one group in flight, the next one gathers meanwhile. */
+export interface GroupCommit extends AsyncDisposable {
+  /**
+   * Queues requests, all of them or none.
+   *
+   * @param expiresAtMs on the clock of `performance.now()`: a request not decided by then never runs
+   * @returns an outcome each, in order; it rejects with a CommandFault
+   * @throws CommandFault OVERLOADED when the queue has no room for all of them
+   */
+  submit(requests: readonly Request[], expiresAtMs: number): Promise<CommandOutcome>[];
+}
+
+/** The parts that group commit is made of. */
+export interface GroupCommitParts {
+  /** Has one connection, and no other user; the caller disposes it after the queue. */
+  readonly committer: DatabaseClient;
+  readonly reader: WalletReader;
+  readonly repeated: RepeatedRequests;
+  readonly cache: WalletCache;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** How many commands may wait for their outcome at once. */
+  readonly queueLengthMax: number;
+  readonly logger: Logger;
+}
+
+interface Waiting extends Request {
+  readonly inputs: CommandInputs;
+  readonly expiresAtMs: number;
+  readonly resolve: (outcome: CommandOutcome) => void;
+  readonly reject: (fault: CommandFault) => void;
+}
+
+const eventsPerGroupMax = 4_096;
+const bytesPerGroupMax = 4 * 1024 * 1024;
+// An event's size before it is encoded: everything but the request_id stays below this.
+const eventBytesEstimate = 1_024;
+const commitAttemptsMax = 5;
+const lockedGroupsAfterLostRace = 8;
+// A group that tries again must leave its callers time to hear of a failure within three seconds.
+const groupTimeoutMs = 2_600;
+
+/** Creates the queue; nothing runs until something is submitted. */
+export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
+  const { committer, reader, repeated, cache, logger } = parts;
+  let queue: Waiting[] = [];
+  let unanswered = 0;
+  let lockedGroupsLeft = 0;
+  let running: Promise<void> | undefined;
+
+  function submit(requests: readonly Request[], expiresAtMs: number): Promise<CommandOutcome>[] {
+    if (unanswered + requests.length > parts.queueLengthMax) {
+      const message = `${unanswered} commands are waiting already; nothing was done.`;
+      throw new CommandFault("OVERLOADED", message);
+    }
+    return requests.map((request) => outcomeOf(request, expiresAtMs));
+  }
+
+  async function outcomeOf(request: Request, expiresAtMs: number): Promise<CommandOutcome> {
+    unanswered += 1;
+    try {
+      const read = readInputs(request.command, cache, reader);
+      const inputs = read instanceof Promise ? await read : read;
+      return await new Promise<CommandOutcome>((resolve, reject) => {
+        queue.push({ ...request, inputs, expiresAtMs, resolve, reject });
+        running ??= run();
+      });
+    } catch (error) {
+      throw error instanceof DatabaseUnavailable ? databaseUnavailable(error) : error;
+    } finally {
+      unanswered -= 1;
+    }
+  }
+
+  async function run(): Promise<void> {
+    // A turn of the event loop lets the requests that have arrived gather.
+    for (await nextTurn(); queue.length > 0; await nextTurn()) {
+      const group = takeGroup();
+      if (group.length === 0) continue;
+      const locked = lockedGroupsLeft > 0;
+      if (locked) lockedGroupsLeft -= 1;
+      await commit(group, locked, performance.now() + groupTimeoutMs);
+    }
+    running = undefined;
+  }
+
+  function takeGroup(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { requestId } of queue) {
+      bytes += eventBytesEstimate + 3 * requestId.length;
+      if (count === eventsPerGroupMax || bytes > bytesPerGroupMax) break;
+      count += 1;
+    }
+    const taken = queue.splice(0, count);
+    const nowMs = performance.now();
+    const inTime = taken.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
+    for (const late of taken.filter(({ expiresAtMs }) => expiresAtMs <= nowMs)) {
+      const message = "The deadline passed before the command was decided; nothing was done.";
+      late.reject(new CommandFault("DEADLINE_EXCEEDED", message));
+    }
+    return inTime;
+  }
+
+  /** Brings every request of the group to its outcome; never throws. */
+  async function commit(group: Waiting[], locked: boolean, untilMs: number): Promise<void> {
+    try {
+      await commitUnlessTaken(group, locked, untilMs);
+    } catch (error) {
+      if (error instanceof DatabaseUnavailable) return giveUp(group, error);
+      // Nothing was written; what may be left of a transaction goes with its connection.
+      committer.reset();
+      logger.error({ err: error, requests: group.length, locked }, "A group failed.");
+      if (!locked) return await commit(group, true, untilMs);
+      if (group.length === 1) {
+        return rejectAll(group, new CommandFault("INTERNAL", "Internal error", error));
+      }
+      // The halves apart: in the end only the request that fails alone fails.
+      const middle = group.length >> 1;
+      const halfUntilMs = performance.now() + groupTimeoutMs;
+      await commit(group.slice(0, middle), true, halfUntilMs);
+      await commit(group.slice(middle), true, halfUntilMs);
+    }
+  }
+
+  async function commitUnlessTaken(
+    group: readonly Waiting[],
+    startLocked: boolean,
+    untilMs: number,
+  ): Promise<void> {
+    let left = group;
+    let locked = startLocked;
+    for (let attempt = 1; attempt <= commitAttemptsMax && left.length > 0; attempt += 1) {
+      const { decided, result } = locked
+        ? await decideUnderLock(left, untilMs)
+        : await decideOptimistically(left, untilMs);
+      if (result.outcome === "committed") return answer(left, decided, result.firstPosition);
+      if (result.outcome === "taken") {
+        left = await answerRepeats(left);
+      } else {
+        // Another replica was faster. Under lock the group cannot lose, nor can its successors.
+        locked = true;
+        lockedGroupsLeft = lockedGroupsAfterLostRace;
+      }
+    }
+    const message = `No commit in ${commitAttemptsMax} attempts; nothing was done.`;
+    rejectAll(left, new CommandFault("DATABASE_UNAVAILABLE", message));
+  }
+
+  async function decideOptimistically(
+    group: readonly Waiting[],
+    untilMs: number,
+  ): Promise<Attempt> {
+    const inputs = new Map(group.flatMap((waiting) => [...waiting.inputs]));
+    const decided = decide(group, (walletId) => cache.get(walletId) ?? inputs.get(walletId));
+    const result = await committer.call((sql) => commitGroup(sql, decided.toCommit), left(untilMs));
+    return { decided, result };
+  }
+
+  async function decideUnderLock(group: readonly Waiting[], untilMs: number): Promise<Attempt> {
+    const walletIds = [...new Set(group.flatMap(({ command }) => walletIdsOf(command)))];
+    const current = await committer
+      .call((sql) => lockWallets(sql, walletIds), left(untilMs))
+      .catch((error: unknown) => {
+        throw error instanceof DatabaseUnavailable ? error.beforeExecution() : error;
+      });
+    const decided = decide(group, (walletId) => current.get(walletId));
+    const result = await committer.call(
+      (sql) => commitLockedGroup(sql, decided.toCommit),
+      left(untilMs),
+    );
+    return { decided, result };
+  }
+
+  function decide(
+    group: readonly Waiting[],
+    stateOf: (walletId: string) => ReturnType<WalletCache["get"]>,
+  ): DecidedGroup {
+    return decideGroup(group, { stateOf, segmentId: newSegmentId(), nowMs: parts.now() });
+  }
+
+  function answer(group: readonly Waiting[], decided: DecidedGroup, firstPosition: bigint): void {
+    confirm(decided.toCommit);
+    for (const [index, verdict] of decided.verdicts.entries()) {
+      const waiting = group[index];
+      if ("refusal" in verdict) waiting?.resolve(verdict);
+      else if ("reused" in verdict) waiting?.resolve(reused);
+      else {
+        const { transactionId, occurredAtMs, wallets } = verdict.event;
+        const position = firstPosition + BigInt(verdict.index);
+        waiting?.resolve({ answer: { transactionId, position, occurredAtMs, wallets } });
+      }
+    }
+  }
+
+  /** A commit proves what it compared as well as what it wrote. */
+  function confirm({ seen, created, changed }: GroupToCommit): void {
+    for (const { state } of seen) if (state) cache.keep(state);
+    for (const wallet of created) cache.keep(wallet);
+    for (const wallet of changed) cache.keep(wallet);
+  }
+
+  /** Answers those whose key belongs to an earlier request; returns the others. */
+  async function answerRepeats(group: readonly Waiting[]): Promise<Waiting[]> {
+    const keys = group.flatMap(({ requestKey }) => (requestKey ? [requestKey.key] : []));
+    const taken = new Map((await repeated.find(keys)).map((found) => [found.key, found]));
+    const others: Waiting[] = [];
+    const repeats: { waiting: Waiting; transactionId: string }[] = [];
+    for (const waiting of group) {
+      const { requestKey } = waiting;
+      const found = requestKey && taken.get(requestKey.key);
+      if (!requestKey || !found) others.push(waiting);
+      else if (Buffer.compare(found.fingerprint, requestKey.fingerprint) === 0) {
+        repeats.push({ waiting, transactionId: found.transactionId });
+      } else waiting.resolve(reused);
+    }
+    // The journal is read while the next groups go on.
+    void resolveRepeats(repeats);
+    return others;
+  }
+
+  async function resolveRepeats(
+    repeats: readonly { waiting: Waiting; transactionId: string }[],
+  ): Promise<void> {
+    try {
+      const answers = await repeated.answers(repeats.map(({ transactionId }) => transactionId));
+      for (const { waiting, transactionId } of repeats) {
+        const found = answers.get(transactionId);
+        if (found) waiting.resolve({ answer: found });
+      }
+    } catch (error) {
+      const fault =
+        error instanceof DatabaseUnavailable
+          ? databaseUnavailable(error)
+          : new CommandFault("INTERNAL", "Internal error", error);
+      if (fault.reason === "INTERNAL") logger.error({ err: error }, "A repeat has no answer.");
+      rejectAll(
+        repeats.map(({ waiting }) => waiting),
+        fault,
+      );
+    }
+  }
+
+  function giveUp(group: readonly Waiting[], error: DatabaseUnavailable): void {
+    if (error.maybeExecuted) {
+      // What the cache says may be outdated by the very group that got lost.
+      cache.clear();
+      const message = "The answer of the commit was lost; repeat with the same request_id.";
+      rejectAll(group, new CommandFault("OUTCOME_UNKNOWN", message, error));
+    } else rejectAll(group, databaseUnavailable(error));
+    // Who waits behind a database that is away would only learn the same, later.
+    if (error.away) {
+      const waitedInVain = queue;
+      queue = [];
+      rejectAll(waitedInVain, databaseUnavailable(error));
+    }
+  }
+
+  return {
+    submit,
+    async [Symbol.asyncDispose]() {
+      await running;
+    },
+  };
+}
+
+interface Attempt {
+  readonly decided: DecidedGroup;
+  readonly result: CommitResult;
+}
+
+const reused: CommandOutcome = { refusal: { reason: "REQUEST_ID_REUSED" } };
+
+function left(untilMs: number): number {
+  return Math.max(1, untilMs - performance.now());
+}
+
+function databaseUnavailable(cause: DatabaseUnavailable): CommandFault {
+  const message = "The database does not answer; nothing was done.";
+  return new CommandFault("DATABASE_UNAVAILABLE", message, cause);
+}
+
+function rejectAll(group: readonly Waiting[], fault: CommandFault): void {
+  for (const { reject } of group) reject(fault);
+}

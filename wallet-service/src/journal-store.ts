@@ -1,0 +1,47 @@
+import { BinaryReader } from "@bufbuild/protobuf/wire";
+import type { Sql } from "@pelikuni/runtime/postgres";
+
+/** One committed group of events. */
+export interface JournalSegment {
+  readonly segmentId: string;
+  /** The position of the first event; the next ones follow without a gap. */
+  readonly firstPosition: bigint;
+  /** The encoded WalletEvents in order, verbatim. */
+  readonly events: readonly Uint8Array[];
+}
+
+/** Reads one segment by its id. */
+export async function findSegment(
+  sql: Sql,
+  segmentId: string,
+): Promise<JournalSegment | undefined> {
+  const rows = await sql<{ firstPosition: bigint; events: Uint8Array }[]>`
+    select first_position as "firstPosition", events from journal
+    where segment_id = ${segmentId}`;
+  const row = rows[0];
+  return row && { segmentId, firstPosition: row.firstPosition, events: splitEvents(row.events) };
+}
+
+/** Puts encoded events behind each other, each with its length in front as a protobuf varint. */
+export function joinEvents(events: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(events.flatMap((event) => [varint(event.length), event]));
+}
+
+/** Takes apart what `joinEvents` made. */
+export function splitEvents(bytes: Uint8Array): Uint8Array[] {
+  const reader = new BinaryReader(bytes);
+  const events: Uint8Array[] = [];
+  while (reader.pos < reader.len) events.push(reader.bytes());
+  return events;
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest > 0x7f) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  bytes.push(rest);
+  return Buffer.from(bytes);
+}

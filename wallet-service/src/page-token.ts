@@ -1,0 +1,17 @@
+import { validate } from "uuid";
+import type { PageStart } from "./wallet-store.ts";
+
+const tokenPattern = /^([0-9]{1,15})~([0-9a-f-]{36})$/;
+
+/** Writes where the next page begins; opaque to callers. */
+export function formatPageToken({ createTimeMs, id }: PageStart): string {
+  return Buffer.from(`${createTimeMs}~${id}`, "utf8").toString("base64url");
+}
+
+/** Reads what `formatPageToken` wrote; `undefined` for anything else. */
+export function parsePageToken(token: string): PageStart | undefined {
+  const [, createTimeMs, id] =
+    tokenPattern.exec(Buffer.from(token, "base64url").toString("utf8")) ?? [];
+  if (createTimeMs === undefined || id === undefined || !validate(id)) return undefined;
+  return { createTimeMs: Number(createTimeMs), id };
+}

@@ -1,0 +1,111 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Transport } from "@connectrpc/connect";
+import { WalletService as WalletServiceContract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { Logger } from "@pelikuni/runtime/logger";
+import { checkMigrated, migrate } from "@pelikuni/runtime/migrations";
+import { buildWithResources } from "@pelikuni/runtime/resource-stack";
+import { rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
+import { v7 } from "uuid";
+import { startRequestKeyCleanup } from "./request-key-cleanup.ts";
+import { createWalletEngine } from "./wallet-engine.ts";
+import { walletRpc } from "./wallet-rpc.ts";
+import {
+  type WalletServiceConfiguration,
+  walletServiceSchema,
+} from "./wallet-service-configuration.ts";
+
+export { type WalletServiceConfiguration, walletServiceSchema };
+
+/** A running wallet-service. Disposing it lets what is in flight finish, then closes everything. */
+export interface WalletService extends AsyncDisposable {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** Calls the service inside this process. */
+  readonly transport: Transport;
+}
+
+const migrationLockTimeoutMs = 30_000;
+const requestKeyCleanupIntervalMs = 60_000;
+const dayMs = 86_400_000;
+const serviceRole = "pelikuni_wallet_service";
+const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
+
+/**
+ * Starts the wallet-service: brings the schema up to date where it may, then serves.
+ *
+ * @param options.now the wall clock, milliseconds since 1970
+ */
+export async function startWalletService(options: {
+  readonly configuration: WalletServiceConfiguration;
+  readonly logger: Logger;
+  readonly now?: () => number;
+}): Promise<WalletService> {
+  const { configuration, logger, now = Date.now } = options;
+  await prepareSchema(configuration, logger);
+  return await buildWithResources(async (resources) => {
+    const engine = createWalletEngine(
+      {
+        databaseUrl: configuration.database.url,
+        connectionsMax: configuration.database.connections_max,
+        cachedWalletsMax: configuration.cached_wallets_max,
+        queueLengthMax: configuration.queue_length_max,
+        now,
+        logger,
+      },
+      resources,
+    );
+    resources.use(
+      startRequestKeyCleanup({
+        pool: engine.pool,
+        keptMs: configuration.request_ids_kept_days * dayMs,
+        intervalMs: requestKeyCleanupIntervalMs,
+        now,
+        logger,
+      }),
+    );
+    const { currencies } = configuration;
+    const handlers = walletRpc({ ...engine, currencies, newWalletId: v7 });
+    const server = resources.use(
+      await startRpcServer({
+        services: [rpcService(WalletServiceContract, handlers)],
+        descriptorSet: await readFile(
+          fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
+        ),
+        grpc: configuration.grpc,
+        http: {
+          host: configuration.http.host,
+          port: configuration.http.port,
+          corsOrigins: configuration.http.cors_origins,
+        },
+        limits: configuration.limits,
+        logger,
+      }),
+    );
+    return {
+      grpcPort: server.grpcPort,
+      httpPort: server.httpPort,
+      transport: server.transport,
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
+
+async function prepareSchema(
+  { database }: WalletServiceConfiguration,
+  logger: Logger,
+): Promise<void> {
+  const directory = migrationsDirectory;
+  if (database.migration_url === undefined) {
+    return await checkMigrated({ url: database.url, directory });
+  }
+  await migrate({
+    url: database.migration_url,
+    directory,
+    logger,
+    lockTimeoutMs: migrationLockTimeoutMs,
+    role: serviceRole,
+    grantTo: decodeURIComponent(new URL(database.url).username),
+  });
+}

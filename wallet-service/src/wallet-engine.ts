@@ -1,0 +1,58 @@
+import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
+import type { ResourceStack } from "@pelikuni/runtime/resource-stack";
+import type { Logger } from "pino";
+import { createGroupCommit, type GroupCommit } from "./group-commit.ts";
+import { createRepeatedRequests } from "./repeated-requests.ts";
+import { createWalletCache } from "./wallet-cache.ts";
+import { createWalletReader, type WalletReader } from "./wallet-reader.ts";
+import { findWallets } from "./wallet-store.ts";
+
+/** The service without its ports: what decides, commits and reads. */
+export interface WalletEngine {
+  readonly groupCommit: GroupCommit;
+  readonly reader: WalletReader;
+  /** For reads. */
+  readonly pool: DatabaseClient;
+}
+
+/** What the engine needs to know. */
+export interface WalletEngineOptions {
+  /** As the service's own role. */
+  readonly databaseUrl: string;
+  /** Connections for reads; one more commits. */
+  readonly connectionsMax: number;
+  readonly cachedWalletsMax: number;
+  readonly queueLengthMax: number;
+  /** The wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+const callTimeoutMs = 2_500;
+
+/** Puts the engine together; it connects with the first command or read. */
+export function createWalletEngine(
+  options: WalletEngineOptions,
+  resources: ResourceStack,
+): WalletEngine {
+  const { databaseUrl: url, logger } = options;
+  const client = (connectionsMax: number, use: string) => {
+    const applicationName = `pelikuni-wallet-service ${use}`;
+    return resources.use(
+      createDatabaseClient({ url, applicationName, connectionsMax, callTimeoutMs, logger }),
+    );
+  };
+  const pool = client(options.connectionsMax, "reads");
+  const reader = createWalletReader((ids) => pool.read((sql) => findWallets(sql, ids)));
+  const groupCommit = createGroupCommit({
+    committer: client(1, "commits"),
+    reader,
+    repeated: createRepeatedRequests(pool),
+    cache: createWalletCache(options.cachedWalletsMax),
+    now: options.now,
+    queueLengthMax: options.queueLengthMax,
+    logger,
+  });
+  resources.use(groupCommit);
+  return { groupCommit, reader, pool };
+}

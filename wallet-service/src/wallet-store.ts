@@ -1,0 +1,177 @@
+import type { Sql } from "@pelikuni/runtime/postgres";
+import postgres from "postgres";
+import { formatAmount, storedAmount } from "./money.ts";
+import type { WalletStatus } from "./wallet.ts";
+import type { RecordedWallet } from "./wallet-events.ts";
+
+/** A wallet that a command looked at, and the state it was decided on; `undefined`: as absent. */
+export interface SeenWallet {
+  readonly id: string;
+  readonly state: RecordedWallet | undefined;
+}
+
+/** Everything that one group of decided commands commits. */
+export interface GroupToCommit {
+  readonly seen: readonly SeenWallet[];
+  readonly created: readonly RecordedWallet[];
+  /** Wallets that existed before the group, in their final states. */
+  readonly changed: readonly RecordedWallet[];
+  readonly keys: readonly { key: string; fingerprint: Uint8Array; transactionId: string }[];
+  /** Keys of refused commands. */
+  readonly refusedKeys: readonly string[];
+  readonly segmentId: string;
+  readonly eventCount: number;
+  /** The encoded events, each with its length in front. */
+  readonly events: Buffer;
+  /** SHA-256 of each event, one behind the other. */
+  readonly eventHashes: Buffer;
+}
+
+/** What became of a group: nothing was written unless it is committed. */
+export type CommitResult =
+  | { readonly outcome: "committed"; readonly firstPosition: bigint }
+  /** A wallet is not what a command was decided on. */
+  | { readonly outcome: "stale" }
+  /** A request key belongs to an earlier request. */
+  | { readonly outcome: "taken" };
+
+// The driver guesses an array's type from its first element, and guesses these wrong: the numbers are
+// the array types of Postgres (pg_type.oid).
+const arrayType = { bytea: 1001, bigint: 1016, timestamptz: 1185 };
+
+/** Commits a group as a transaction of its own, if every wallet is as it was seen. */
+export async function commitGroup(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
+  return await takenOr(commitCall(sql, group));
+}
+
+/**
+ * Locks wallets, in id order, in a transaction that stays open, and reads them. Two statements, sent
+ * together. The client must have one connection only, and no other user until the transaction ends.
+ */
+export async function lockWallets(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<Map<string, RecordedWallet>> {
+  const [, rows] = await Promise.all([
+    sql`begin`,
+    sql<WalletRow[]>`
+      select ${walletColumns(sql)} from wallets where id = any(${ids}::uuid[])
+      order by id for no key update`,
+  ]);
+  return byId(rows);
+}
+
+/** Commits a group in the transaction that `lockWallets` opened, and ends it; sent together. */
+export async function commitLockedGroup(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
+  const [result] = await Promise.all([takenOr(commitCall(sql, group)), sql`commit`]);
+  return result;
+}
+
+/** Reads wallets as they are now; those that do not exist are missing from the answer. */
+export async function findWallets(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<Map<string, RecordedWallet>> {
+  return byId(
+    await sql<WalletRow[]>`
+      select ${walletColumns(sql)} from wallets where id = any(${ids}::uuid[])`,
+  );
+}
+
+/** Where a page of wallets begins: behind this wallet. */
+export interface PageStart {
+  readonly createTimeMs: number;
+  readonly id: string;
+}
+
+/** Lists wallets, newest first, of everybody or of one user. */
+export async function listWallets(
+  sql: Sql,
+  { userId, after, limit }: { userId?: string; after?: PageStart; limit: number },
+): Promise<RecordedWallet[]> {
+  const ofUser = userId === undefined ? sql`` : sql`and user_id = ${userId}`;
+  const behind = after
+    ? sql`and (create_time, id) < (${new Date(after.createTimeMs)}, ${after.id}::uuid)`
+    : sql``;
+  const rows = await sql<WalletRow[]>`
+    select ${walletColumns(sql)} from wallets where true ${ofUser} ${behind}
+    order by create_time desc, id desc limit ${limit}`;
+  return rows.map(walletOf);
+}
+
+async function commitCall(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
+  const { seen, created, changed, keys } = group;
+  const bigints = (list: (bigint | null)[]) => sql.array(list, arrayType.bigint);
+  const byteas = (list: (Uint8Array | null)[]) => sql.array(list, arrayType.bytea);
+  const instants = (list: number[]) =>
+    sql.array(
+      list.map((ms) => new Date(ms)),
+      arrayType.timestamptz,
+    );
+  const rows = await sql<{ firstPosition: bigint | null }[]>`
+    select commit_group(
+      ${seen.map((wallet) => wallet.id)},
+      ${bigints(seen.map((wallet) => wallet.state?.version ?? null))},
+      ${byteas(seen.map((wallet) => wallet.state?.head ?? null))},
+      ${created.map((wallet) => wallet.id)},
+      ${created.map((wallet) => wallet.userId)},
+      ${created.map((wallet) => wallet.currency)},
+      ${byteas(created.map((wallet) => wallet.head))},
+      ${instants(created.map((wallet) => wallet.createTimeMs))},
+      ${changed.map((wallet) => wallet.id)},
+      ${changed.map((wallet) => formatAmount(wallet.balance))},
+      ${bigints(changed.map((wallet) => wallet.version))},
+      ${byteas(changed.map((wallet) => wallet.head))},
+      ${instants(changed.map((wallet) => wallet.updateTimeMs))},
+      ${keys.map((key) => key.key)},
+      ${byteas(keys.map((key) => key.fingerprint))},
+      ${keys.map((key) => key.transactionId)},
+      ${group.refusedKeys},
+      ${group.segmentId}, ${group.eventCount}, ${group.events}, ${group.eventHashes}
+    ) as "firstPosition"`;
+  const firstPosition = rows[0]?.firstPosition ?? null;
+  return firstPosition === null ? { outcome: "stale" } : { outcome: "committed", firstPosition };
+}
+
+async function takenOr(result: Promise<CommitResult>): Promise<CommitResult> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof postgres.PostgresError && error.code === "PW001") {
+      return { outcome: "taken" };
+    }
+    throw error;
+  }
+}
+
+interface WalletRow {
+  id: string;
+  userId: string;
+  currency: string;
+  balance: string;
+  held: string;
+  status: WalletStatus;
+  version: bigint;
+  head: Uint8Array;
+  createTime: Date;
+  updateTime: Date;
+}
+
+function walletColumns(sql: Sql): ReturnType<Sql> {
+  return sql`id, user_id as "userId", currency, balance, held, status, version, head,
+    create_time as "createTime", update_time as "updateTime"`;
+}
+
+function byId(rows: readonly WalletRow[]): Map<string, RecordedWallet> {
+  return new Map(rows.map((row) => [row.id, walletOf(row)]));
+}
+
+function walletOf({ createTime, updateTime, balance, held, ...row }: WalletRow): RecordedWallet {
+  return {
+    ...row,
+    balance: storedAmount(balance),
+    held: storedAmount(held),
+    createTimeMs: createTime.getTime(),
+    updateTimeMs: updateTime.getTime(),
+  };
+}

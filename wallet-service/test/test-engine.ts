@@ -1,0 +1,100 @@
+import path from "node:path";
+import { createLogger } from "@pelikuni/runtime/logger";
+import { migrate } from "@pelikuni/runtime/migrations";
+import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
+import postgres from "postgres";
+import { createTestDatabase } from "../../e2e/src/test-database.ts";
+import type { Request } from "../src/command-group.ts";
+import type { CommandOutcome } from "../src/group-commit.ts";
+import { parseAmount } from "../src/money.ts";
+import type { Answer } from "../src/repeated-requests.ts";
+import { requestKey } from "../src/request-key.ts";
+import type { Command } from "../src/wallet.ts";
+import { createWalletEngine, type WalletEngine } from "../src/wallet-engine.ts";
+
+/** A migrated database of one test file's own, and engines on it. */
+export interface EngineBed extends AsyncDisposable {
+  /** As the owner, to look at the tables. */
+  readonly owner: postgres.Sql<{ bigint: bigint }>;
+  readonly serviceUrl: string;
+  /** Another replica on the same database. */
+  replica(options?: { databaseUrl?: string; now?: () => number }): WalletEngine;
+}
+
+export const quiet = createLogger("test", { level: "silent", format: "json" });
+
+/** Makes a database and migrates it. */
+export async function createEngineBed(): Promise<EngineBed> {
+  return await buildWithResources(async (resources) => {
+    const database = resources.use(await createTestDatabase());
+    await migrate({
+      url: database.ownerUrl,
+      directory: path.resolve(import.meta.dirname, "../migrations"),
+      logger: quiet,
+      lockTimeoutMs: 10_000,
+      role: "pelikuni_wallet_service",
+      grantTo: new URL(database.serviceUrl).username,
+    });
+    const owner = postgres(database.ownerUrl, { max: 4, types: { bigint: postgres.BigInt } });
+    resources.use({ [Symbol.asyncDispose]: () => owner.end({ timeout: 1 }) });
+    return {
+      owner,
+      serviceUrl: database.serviceUrl,
+      replica: (options = {}) => replica(database.serviceUrl, options, resources),
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
+
+function replica(
+  serviceUrl: string,
+  options: { databaseUrl?: string; now?: () => number },
+  resources: ResourceStack,
+): WalletEngine {
+  return createWalletEngine(
+    {
+      databaseUrl: options.databaseUrl ?? serviceUrl,
+      connectionsMax: 4,
+      cachedWalletsMax: 10_000,
+      queueLengthMax: 10_000,
+      now: options.now ?? Date.now,
+      logger: quiet,
+    },
+    resources,
+  );
+}
+
+/** A request with its key, as the RPC layer makes it. */
+export function requestOf(command: Command, requestId = ""): Request {
+  const key = requestId === "" ? undefined : requestKey("", requestId, command);
+  return { command, requestId, requestKey: key };
+}
+
+/** Submits one command; no deadline. */
+export async function submit(
+  engine: WalletEngine,
+  command: Command,
+  requestId = "",
+): Promise<CommandOutcome> {
+  const [outcome] = engine.groupCommit.submit([requestOf(command, requestId)], Infinity);
+  if (outcome === undefined) throw new Error("Nothing was submitted.");
+  return await outcome;
+}
+
+/** Submits one command that must be accepted. */
+export async function accepted(
+  engine: WalletEngine,
+  command: Command,
+  requestId = "",
+): Promise<Answer> {
+  const outcome = await submit(engine, command, requestId);
+  if ("refusal" in outcome) throw new Error(`Refused: ${outcome.refusal.reason}`);
+  return outcome.answer;
+}
+
+/** An amount that the test knows to be one. */
+export function amountOf(text: string): NonNullable<ReturnType<typeof parseAmount>> {
+  const amount = parseAmount(text);
+  if (amount === undefined) throw new Error(`${text} is no amount.`);
+  return amount;
+}
