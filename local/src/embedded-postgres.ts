@@ -13,8 +13,6 @@ export interface EmbeddedPostgresOptions {
   /** TCP port on the loopback interface; 0, the default: a free one, if possible the last one. */
   readonly port?: number;
   readonly logger: Logger;
-  /** Told, in a sentence, what takes time on a first start. */
-  readonly onProgress?: (sentence: string) => void;
 }
 
 /** A running PostgreSQL server of our own; disposing stops it. */
@@ -42,11 +40,7 @@ export async function startEmbeddedPostgres(
   const claim = claimDirectory(place.directory);
   try {
     const binaries = findPostgresBinaries(place.user);
-    const connection = await openCluster(
-      place,
-      binaries,
-      options.onProgress ?? ((sentence) => options.logger.info(sentence)),
-    );
+    const connection = await openCluster(place, binaries, options.logger);
     const server = await startPostgresServer({
       place,
       binaries,

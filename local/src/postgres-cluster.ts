@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
+import type { Logger } from "@pelikuni/runtime/logger";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { z } from "zod";
 import type { PostgresBinaries } from "./postgres-binaries.ts";
@@ -45,11 +46,11 @@ export function dataDirectory(place: PostgresPlace): string {
 export async function openCluster(
   place: PostgresPlace,
   binaries: PostgresBinaries,
-  onProgress: (sentence: string) => void,
+  logger: Logger,
 ): Promise<ClusterConnection> {
   const data = dataDirectory(place);
   if (!existsSync(data)) {
-    onProgress(`Initialising Postgres in ${place.directory}`);
+    logger.info({ directory: place.directory }, "Initialising Postgres");
     return await initialise(place, binaries);
   }
   const major = readFileSync(path.join(data, "PG_VERSION"), "utf8").trim();

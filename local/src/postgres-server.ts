@@ -132,16 +132,22 @@ function running(
   child: ChildProcess,
   port: number,
 ): PostgresServer {
-  let stopping = false;
+  const { place, logger } = options;
+  // However our process ends, short of kill -9: SIGINT is Postgres' fast shutdown.
+  const stopOnExit = (): void => {
+    child.kill("SIGINT");
+  };
+  const complain = (code: number | null, signal: string | null): void => {
+    logger.error({ code, signal, log: logFile(place) }, "The embedded Postgres ended unexpectedly");
+  };
   child.unref();
-  child.once("exit", (code, signal) => {
-    if (stopping) return;
-    const log = logFile(options.place);
-    options.logger.error({ code, signal, log }, "The embedded Postgres ended unexpectedly");
-  });
+  child.once("exit", complain);
+  process.once("exit", stopOnExit);
   const stop = async (): Promise<void> => {
-    stopping = true;
-    if (child.exitCode === null && child.signalCode === null) await stopPostmaster(options);
+    child.off("exit", complain);
+    // Somebody may have stopped it, or started another one on these data by hand.
+    if (findPostmaster(place).alive) await stopPostmaster(options);
+    process.off("exit", stopOnExit);
   };
   return { port, stop };
 }
@@ -179,19 +185,26 @@ async function stopPostmaster({ place, binaries }: PostgresServerOptions): Promi
  */
 async function clearPostmasterFile(options: PostgresServerOptions): Promise<void> {
   const { place, logger } = options;
-  const lines = readPostmasterFile(place);
-  const pid = Number(lines[0]);
-  const living = Number.isInteger(pid) && pid > 0 ? identifyProcess(pid) : undefined;
-  if (living === undefined) return;
-  if (living.command === "" || living.command.includes(dataDirectory(place))) {
+  const { pid, alive } = findPostmaster(place);
+  if (alive) {
     logger.info({ pid }, "Stopping a Postgres server that an earlier, killed process left behind");
     await stopPostmaster(options);
-    return;
+  } else if (pid !== undefined && identifyProcess(pid) !== undefined) {
+    // With a dead process in it Postgres clears the file itself, after looking for survivors of
+    // the old server by the other lines; without the file it would not look.
+    const dead = spawnSync(process.execPath, ["--version"]).pid;
+    const others = readPostmasterFile(place).slice(1);
+    writeFileSync(postmasterFile(place), [dead, ...others].join("\n"));
   }
-  // With a dead process in it Postgres clears the file itself, after looking for survivors of the
-  // old server by the other lines; without the file it would not look.
-  const dead = spawnSync(process.execPath, ["--version"]).pid;
-  writeFileSync(postmasterFile(place), [dead, ...lines.slice(1)].join("\n"));
+}
+
+/** The process that the data directory's lock file names, and whether it is its postmaster. */
+function findPostmaster(place: PostgresPlace): { pid: number | undefined; alive: boolean } {
+  const pid = Number(readPostmasterFile(place)[0]);
+  if (!Number.isInteger(pid) || pid <= 0) return { pid: undefined, alive: false };
+  const command = identifyProcess(pid)?.command;
+  const alive = command !== undefined && (command === "" || command.includes(dataDirectory(place)));
+  return { pid, alive };
 }
 
 function postmasterFile(place: PostgresPlace): string {

@@ -159,24 +159,24 @@ function unknownSection(place: string, sections: readonly string[]): string {
 
 /** The settings below a value of a file. An empty value unsets what an earlier layer gave. */
 function flatten(value: unknown, at: readonly string[], origin: string): Setting[] {
-  if (!isMapping(value)) {
-    return at.length === 0
-      ? []
-      : [{ path: at, value: value ?? undefined, origin, variable: false }];
+  const below = isMapping(value) ? Object.entries(value) : [];
+  if (below.length > 0) {
+    return below.flatMap(([key, inner]) => flatten(inner, [...at, key], origin));
   }
-  return Object.entries(value).flatMap(([key, below]) => flatten(below, [...at, key], origin));
+  return at.length === 0 ? [] : [{ path: at, value: value ?? undefined, origin, variable: false }];
 }
 
 function place(values: Values, at: readonly string[], value: unknown): void {
   const [key = "", ...rest] = at;
+  const below = values[key];
   if (rest.length > 0) {
-    const below = values[key];
     const mapping = isMapping(below) ? below : {};
     values[key] = mapping;
     place(mapping, rest, value);
   } else if (value === undefined) {
     delete values[key];
-  } else {
+  } else if (!(isMapping(value) && isMapping(below))) {
+    // A mapping that stands here itself is empty, and adds nothing to another one.
     values[key] = value;
   }
 }

@@ -12,20 +12,19 @@ export interface ProcessOptions {
   readonly start: (logger: Logger) => Promise<AsyncDisposable>;
 }
 
+// One Ctrl-C can arrive several times: from the terminal, from npm, and from a launcher.
+const sameSignalMs = 500;
+const exitAfterFailureMs = 1_000;
+
 /**
  * Runs a process until SIGTERM or SIGINT, then disposes what was started and lets the event loop
  * run empty (exit code 0). A second signal, or a stop past its deadline, forces exit code 1.
- * A start that fails sets exit code 1; what the operator can mend is told without a stack.
+ * A start that fails ends with exit code 1; what the operator can mend is told without a stack.
+ * The logger is made from the configuration section `log`.
  */
 export async function runUntilSignal(options: ProcessOptions): Promise<void> {
-  let logger: Logger;
-  try {
-    logger = createLogger(options.name, loadConfiguration("log", logSchema));
-  } catch (error) {
-    process.stderr.write(`${describeStartFailure(error)}\n`);
-    process.exitCode = 1;
-    return;
-  }
+  const logger = tryCreateLogger(options.name);
+  if (logger === undefined) return;
   const signals = listenForSignals(logger);
   try {
     // A signal during the start lets it finish: half of a start cannot be stopped in order.
@@ -38,10 +37,10 @@ export async function runUntilSignal(options: ProcessOptions): Promise<void> {
     deadline.unref();
     logger.info("Stopped");
   } catch (error) {
-    logger.debug({ error }, "Failed");
-    process.stderr.write(`${redactUrlPasswords(describeStartFailure(error))}\n`);
+    tellFailure(error, logger);
     process.exitCode = 1;
-    forceAfter(options.stopDeadlineMs, logger).unref();
+    // What a failed start left open must not keep the process alive.
+    setTimeout(() => process.exit(), exitAfterFailureMs).unref();
   } finally {
     signals.release();
   }
@@ -49,14 +48,15 @@ export async function runUntilSignal(options: ProcessOptions): Promise<void> {
 
 function listenForSignals(logger: Logger): { first: Promise<string>; release: () => void } {
   const { promise: first, resolve } = withResolvers<string>();
-  let asked = false;
+  let firstMs: number | undefined;
   const receive = (signal: string): void => {
-    if (asked) {
+    if (firstMs === undefined) {
+      firstMs = performance.now();
+      resolve(signal);
+    } else if (performance.now() - firstMs > sameSignalMs) {
       logger.warn({ signal }, "Second signal: stopping at once");
       process.exit(1);
     }
-    asked = true;
-    resolve(signal);
   };
   process.on("SIGTERM", receive);
   process.on("SIGINT", receive);
@@ -83,10 +83,21 @@ function forceAfter(deadlineMs: number, logger: Logger): NodeJS.Timeout {
   }, deadlineMs);
 }
 
-function describeStartFailure(error: unknown): string {
-  if (error instanceof OperatorError) return error.message;
-  if (!(error instanceof Error)) return String(error);
-  // The system's own refusals (EADDRINUSE, EACCES, ECONNREFUSED) name what they are about.
-  if ("syscall" in error) return error.message;
-  return error.stack ?? error.message;
+function tryCreateLogger(name: string): Logger | undefined {
+  try {
+    return createLogger(name, loadConfiguration("log", logSchema));
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+    return undefined;
+  }
+}
+
+function tellFailure(error: unknown, logger: Logger): void {
+  if (error instanceof OperatorError) {
+    process.stderr.write(`${redactUrlPasswords(error.message)}\n`);
+  } else {
+    logger.fatal({ error }, "Failed");
+  }
 }

@@ -1,0 +1,16 @@
+// Runs a Node process in place of this one: same input and output, signals passed on, same end.
+import { spawn } from "node:child_process";
+
+/** Runs node with these arguments; this process ends as that one does. */
+export function runChild(args) {
+  const child = spawn(process.execPath, args, { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  });
+  child.on("exit", (code, signal) => {
+    // A shell tells a death by signal in the same way.
+    process.exitCode = code ?? (signal === "SIGKILL" ? 137 : 1);
+  });
+}

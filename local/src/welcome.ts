@@ -1,0 +1,31 @@
+/** The ports that a person may want to call. */
+export interface Addresses {
+  readonly restPort: number;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+}
+
+/** What to tell a person once everything runs: addresses, and commands that work when copied. */
+export function describeAddresses({ restPort, grpcPort, httpPort }: Addresses): string {
+  const rest = `http://localhost:${restPort}`;
+  const json = "-H 'content-type: application/json'";
+  const firstWallet = `$(curl -s ${rest}/users/alice/wallets | grep -oE '[0-9a-f-]{36}' | head -1)`;
+  const list = "pelikuni.wallet.v1.WalletService/ListWallets";
+  return `
+Pelikuni is running. Ctrl-C stops it; its data stay.
+
+  REST      ${rest}  (documentation: ${rest}/docs)
+  gRPC      localhost:${grpcPort}
+  Connect   http://localhost:${httpPort}
+
+Three commands to try, in another terminal:
+
+  curl ${rest}/wallets ${json} -d '{"user_id":"alice"}'
+
+  curl ${rest}/wallets/${firstWallet}/fund ${json} -d '{"amount":"100.00"}'
+
+  npx buf curl --protocol grpc --http2-prior-knowledge -d '{"userId":"alice"}' \\
+    http://localhost:${grpcPort}/${list}
+
+`;
+}
