@@ -1,0 +1,64 @@
+/**
+ * The same messages until the signal is aborted; from then on the reader gets the signal's reason
+ * as an error at once, even where the source ignores the signal.
+ * @param onEnd called once when the messages have ended, failed, or are no longer read
+ * @param toError turns what the source threw into what the reader gets
+ */
+export function untilAborted<T>(
+  source: AsyncIterable<T>,
+  signal: AbortSignal,
+  onEnd: () => void,
+  toError: (fault: unknown) => Error,
+): AsyncIterable<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  let over = false;
+
+  const end = (): void => {
+    if (over) return;
+    over = true;
+    onEnd();
+    // The source may be in the middle of a wait that it never ends; nobody waits for it to notice.
+    iterator.return?.().catch(() => undefined);
+  };
+
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        if (over) return { done: true, value: undefined };
+        try {
+          const result = await nextOrAbort(iterator, signal);
+          if (result.done === true) end();
+          return result;
+        } catch (fault) {
+          const error = toError(signal.aborted ? signal.reason : fault);
+          end();
+          throw error;
+        }
+      },
+      return: async () => {
+        end();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+}
+
+// A listener for each message rather than one promise for all: racing against a promise that
+// outlives the stream would keep every message's reaction in memory.
+function nextOrAbort<T>(
+  iterator: AsyncIterator<T>,
+  signal: AbortSignal,
+): Promise<IteratorResult<T>> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener("abort", onAbort, { once: true });
+    iterator
+      .next()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

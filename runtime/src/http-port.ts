@@ -1,0 +1,148 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { type ConnectRouter, createConnectRouter, type Interceptor } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { Logger } from "pino";
+import { answerCors } from "./http-cors.ts";
+import { hasReadableQuery, limitedGzip, universalRequest } from "./http-request.ts";
+import { listenError } from "./port.ts";
+import type { DeadlineLimits } from "./rpc-call.ts";
+
+/** What an HTTP port serves, and within which limits. */
+export interface HttpPortOptions extends DeadlineLimits {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  /** Origins whose pages may call from a browser, for example "https://console.example.com". */
+  readonly corsOrigins: readonly string[];
+  readonly routes: (router: ConnectRouter) => void;
+  /** The outermost first. */
+  readonly interceptors: readonly Interceptor[];
+  readonly messageBytesMax: number;
+  /** Bytes of a request's line and headers; above it 431. */
+  readonly httpHeaderBytesMax: number;
+  /** Milliseconds within which a request must have arrived whole; then 408. */
+  readonly httpRequestTimeoutMs: number;
+  /** Milliseconds after which a connection without a request is closed. */
+  readonly httpKeepAliveMs: number;
+  /** Connections at once; more are dropped. */
+  readonly httpConnectionsMax: number;
+  readonly logger: Logger;
+}
+
+/** An open HTTP port. */
+export interface HttpPort {
+  readonly port: number;
+  /** Takes no new connections and closes idle ones; resolves once every connection has closed. */
+  readonly stop: () => Promise<void>;
+  /** Cuts the connections that are still open. */
+  readonly cut: () => void;
+}
+
+/**
+ * Serves Connect, gRPC-Web and plain JSON over HTTP/1.1.
+ * @throws PortTakenError
+ */
+export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> {
+  const { host } = options;
+  let stopping = false;
+  const serve = rpcListener(options);
+  const server = createServer(
+    {
+      maxHeaderSize: options.httpHeaderBytesMax,
+      headersTimeout: options.httpRequestTimeoutMs,
+      requestTimeout: options.httpRequestTimeoutMs,
+      keepAliveTimeout: options.httpKeepAliveMs,
+    },
+    (request, response) => {
+      // A connection that becomes idle during a stop would otherwise be held open for the next
+      // request.
+      response.once("close", () => {
+        if (stopping) setImmediate(() => server.closeIdleConnections());
+      });
+      serve(request, response);
+    },
+  );
+  server.maxConnections = options.httpConnectionsMax;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(listenError(error, host, options.port)));
+    server.listen({ host, port: options.port }, () => resolve());
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string")
+    throw new Error("The HTTP port has no number");
+  return {
+    port: address.port,
+    stop: () => {
+      stopping = true;
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+      });
+    },
+    cut: () => server.closeAllConnections(),
+  };
+}
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+function rpcListener(options: HttpPortOptions): Listener {
+  const router = createConnectRouter({
+    // Native gRPC has a port of its own.
+    grpc: false,
+    interceptors: [answerAtDeadline, ...options.interceptors],
+    acceptCompression: [limitedGzip(options.messageBytesMax)],
+  });
+  options.routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return (request, response) => {
+    if (answerCors(request, response, options.corsOrigins)) return;
+    const [path = ""] = (request.url ?? "").split("?", 1);
+    const handler = handlers.get(path);
+    if (handler === undefined) {
+      answerJson(response, 404, "unimplemented", "There is no such method");
+      return;
+    }
+    answer(handler, request, response, options).catch((fault) => {
+      options.logger.warn({ err: fault, path }, "An HTTP request could not be answered.");
+      if (response.headersSent) response.destroy();
+      else answerJson(response, 400, "invalid_argument", "The request is malformed");
+    });
+  };
+}
+
+async function answer(
+  handler: UniversalHandler,
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: HttpPortOptions,
+): Promise<void> {
+  const controller = new AbortController();
+  response.once("close", () => controller.abort());
+  const streaming = handler.method.methodKind !== "unary";
+  const rpcRequest = universalRequest(request, controller.signal, streaming, options);
+  if (!hasReadableQuery(rpcRequest)) {
+    answerJson(response, 400, "invalid_argument", "The query's message is not valid base64");
+    return;
+  }
+  const result = await handler(rpcRequest);
+  universalResponseToNodeResponse(result, response).catch(() => response.destroy());
+}
+
+// Connect waits for the handler even when its deadline has passed.
+const answerAtDeadline: Interceptor = (next) => (request) => {
+  if (request.stream) return next(request);
+  const { signal } = request;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    next(request)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", onAbort));
+    if (signal.aborted) onAbort();
+  });
+};
+
+function answerJson(response: ServerResponse, status: number, code: string, message: string): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify({ code, message }));
+}

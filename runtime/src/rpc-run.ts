@@ -1,0 +1,180 @@
+import { create, type DescMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type HandlerContext,
+  type Interceptor,
+  type MethodImplSpec,
+  type StreamRequest,
+  type StreamResponse,
+  type UnaryRequest,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { RpcCall } from "./rpc-call.ts";
+
+/** The implementation of a method that takes one message and answers one. */
+export type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
+
+/** The implementation of a method that takes one message and answers a stream of them. */
+export type ServerStreamSpec = Extract<MethodImplSpec, { kind: "server_streaming" }>;
+
+/** Runs a unary call through interceptors and implementation. */
+export type UnaryRunner = (call: RpcCall, message: Message) => Promise<UnaryResponse>;
+
+/** Runs a server-streaming call through interceptors and implementation. */
+export type StreamRunner = (call: RpcCall, message: Message) => Promise<StreamResponse>;
+
+type AnyRequest = UnaryRequest | StreamRequest;
+type AnyFunction = ReturnType<Interceptor>;
+
+/** Binds a unary implementation to its interceptors; the first interceptor is the outermost. */
+export function unaryRunner(spec: UnarySpec, interceptors: readonly Interceptor[]): UnaryRunner {
+  const run = intercept(interceptors, async (request) => {
+    if (request.stream) throw wrongKind(request);
+    const call = callOf(request);
+    const output = await spec.impl(request.message, contextOf(call, request));
+    return unaryResponse(spec, call, create(spec.method.output, output));
+  });
+  return async (call, message) => {
+    const request = unaryRequest(spec, call, message);
+    call.firstRequest = request;
+    const response = await run(request);
+    if (response.stream) throw wrongKind(request);
+    return response;
+  };
+}
+
+/** Binds a streaming implementation to its interceptors; the first interceptor is the outermost. */
+export function streamRunner(
+  spec: ServerStreamSpec,
+  interceptors: readonly Interceptor[],
+): StreamRunner {
+  const { method } = spec;
+  const run = intercept(interceptors, async (request) => {
+    if (!request.stream) throw wrongKind(request);
+    const call = callOf(request);
+    const input = await onlyMessage(request.message);
+    const output = spec.impl(input, contextOf(call, request));
+    const { responseHeader: header, responseTrailer: trailer, service } = call;
+    const message = completeMessages(method.output, output);
+    return { stream: true, service, method, header, trailer, message };
+  });
+  return async (call, message) => {
+    const { service, requestMethod, url, signal, requestHeader: header, values } = call;
+    const common = { service, requestMethod, url, signal, header, contextValues: values, call };
+    const request = { ...common, stream: true, method, message: justOne(message) } as const;
+    const response = await run(request);
+    if (!response.stream) throw wrongKind(request);
+    return response;
+  };
+}
+
+/** An iterable of one message. */
+export async function* justOne<T>(message: T): AsyncGenerator<T> {
+  yield message;
+}
+
+/**
+ * The only message of an iterable.
+ * @throws ConnectError UNIMPLEMENTED when there is none or more than one.
+ */
+export async function onlyMessage<T>(messages: AsyncIterable<T>): Promise<T> {
+  const received: T[] = [];
+  for await (const message of messages) {
+    received.push(message);
+    if (received.length > 1) break;
+  }
+  const [first] = received;
+  if (first === undefined || received.length > 1) {
+    const text = `This method takes exactly one message, not ${received.length === 0 ? "none" : "more"}`;
+    throw new ConnectError(text, Code.Unimplemented);
+  }
+  return first;
+}
+
+function intercept(interceptors: readonly Interceptor[], innermost: AnyFunction): AnyFunction {
+  return interceptors.reduceRight((next, interceptor) => interceptor(next), innermost);
+}
+
+// Getters rather than values, so that a call nobody looks into makes no Headers and no
+// AbortController; they are own properties, so that an interceptor may spread the request.
+function unaryRequest(
+  spec: UnarySpec,
+  call: RpcCall,
+  message: Message,
+): UnaryRequest & { call: RpcCall } {
+  return {
+    stream: false,
+    service: call.service,
+    method: spec.method,
+    requestMethod: call.requestMethod,
+    message,
+    call,
+    get url() {
+      return call.url;
+    },
+    get signal() {
+      return call.signal;
+    },
+    get header() {
+      return call.requestHeader;
+    },
+    get contextValues() {
+      return call.values;
+    },
+  };
+}
+
+function unaryResponse(spec: UnarySpec, call: RpcCall, message: Message): UnaryResponse {
+  return {
+    stream: false,
+    service: call.service,
+    method: spec.method,
+    message,
+    get header() {
+      return call.responseHeader;
+    },
+    get trailer() {
+      return call.responseTrailer;
+    },
+  };
+}
+
+function callOf(request: AnyRequest): RpcCall {
+  if ("call" in request && request.call instanceof RpcCall) return request.call;
+  throw new Error(`An interceptor of ${request.method.name} dropped parts of the request`);
+}
+
+// The call itself is the handler's context, unless an interceptor passed on another request than it
+// was given.
+function contextOf(call: RpcCall, request: AnyRequest): HandlerContext {
+  if (call.firstRequest === request) return call;
+  return {
+    service: call.service,
+    method: call.method,
+    requestMethod: call.requestMethod,
+    url: call.url,
+    protocolName: call.protocolName,
+    timeoutMs: () => call.timeoutMs(),
+    signal: request.signal,
+    requestHeader: request.header,
+    values: request.contextValues,
+    get responseHeader() {
+      return call.responseHeader;
+    },
+    get responseTrailer() {
+      return call.responseTrailer;
+    },
+  };
+}
+
+async function* completeMessages<Desc extends DescMessage>(
+  schema: Desc,
+  messages: AsyncIterable<MessageInitShape<Desc>>,
+): AsyncGenerator<Message> {
+  for await (const message of messages) yield create(schema, message);
+}
+
+function wrongKind(request: AnyRequest): Error {
+  return new Error(`An interceptor of ${request.method.name} mixed up unary and streaming calls`);
+}

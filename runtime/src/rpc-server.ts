@@ -1,0 +1,175 @@
+import type { DescService } from "@bufbuild/protobuf";
+import {
+  type ConnectRouter,
+  createServiceImplSpec,
+  type ServiceImpl,
+  type ServiceImplSpec,
+  type Transport,
+} from "@connectrpc/connect";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { openGrpcPort } from "./grpc-port.ts";
+import { openHttpPort } from "./http-port.ts";
+import { createInProcessTransport } from "./in-process-transport.ts";
+import { createRpcGuard, type RpcGuard } from "./rpc-guard.ts";
+import { createValidationInterceptor } from "./rpc-validation.ts";
+
+const count = (byDefault: number): z.ZodDefault<z.ZodInt> => z.int().min(1).default(byDefault);
+
+// The longest time that a timer of Node and the eight digits of a gRPC timeout can hold.
+const dayMs = 86_400_000;
+const duration = (byDefault: number): z.ZodDefault<z.ZodInt> =>
+  z.int().min(1).max(dayMs).default(byDefault);
+
+/** The limits of an RPC server as a section of the configuration; every one has a default. */
+export const rpcLimitsSchema = z
+  .strictObject({
+    /** Bytes of one message. */
+    message_bytes_max: z
+      .int()
+      .min(1_024)
+      .max(256 * 1_048_576)
+      .default(4 * 1_048_576),
+    /** Milliseconds for a unary call whose caller names no deadline. */
+    deadline_default_ms: duration(10_000),
+    /** Milliseconds for a unary call whatever its caller asks for. */
+    deadline_max_ms: duration(60_000),
+    /** Milliseconds that an answer stream stays open. */
+    stream_duration_max_ms: duration(3_600_000),
+    /** Unary calls at once, over all ways in; more are refused with OVERLOADED. */
+    requests_in_flight_max: count(4_096),
+    /** Answer streams open at once, over all ways in; more are refused with OVERLOADED. */
+    streams_open_max: count(1_000),
+    /** gRPC: calls that one connection may have open at once; more wait at the client. */
+    streams_per_connection_max: count(1_000),
+    /** gRPC: milliseconds after which a connection without calls is closed. */
+    connection_idle_ms: duration(300_000),
+    /** gRPC: milliseconds of silence after which the peer is asked whether it lives. */
+    keepalive_ms: duration(60_000),
+    /** gRPC: milliseconds that it has to answer. */
+    keepalive_timeout_ms: duration(20_000),
+    /** HTTP: bytes of a request's line and headers. */
+    http_header_bytes_max: z.int().min(1_024).max(1_048_576).default(16_384),
+    /** HTTP: milliseconds within which a request must have arrived whole. */
+    http_request_timeout_ms: duration(30_000),
+    /** HTTP: milliseconds after which a connection without a request is closed. */
+    http_keep_alive_ms: duration(65_000),
+    /** HTTP: connections at once; more are dropped. */
+    http_connections_max: count(10_000),
+  })
+  .prefault({})
+  .transform((limits) => ({
+    messageBytesMax: limits.message_bytes_max,
+    deadlineDefaultMs: limits.deadline_default_ms,
+    deadlineMaxMs: limits.deadline_max_ms,
+    streamDurationMaxMs: limits.stream_duration_max_ms,
+    requestsInFlightMax: limits.requests_in_flight_max,
+    streamsOpenMax: limits.streams_open_max,
+    streamsPerConnectionMax: limits.streams_per_connection_max,
+    connectionIdleMs: limits.connection_idle_ms,
+    keepaliveMs: limits.keepalive_ms,
+    keepaliveTimeoutMs: limits.keepalive_timeout_ms,
+    httpHeaderBytesMax: limits.http_header_bytes_max,
+    httpRequestTimeoutMs: limits.http_request_timeout_ms,
+    httpKeepAliveMs: limits.http_keep_alive_ms,
+    httpConnectionsMax: limits.http_connections_max,
+  }));
+
+/** The limits of an RPC server. */
+export type RpcLimits = z.output<typeof rpcLimitsSchema>;
+
+/** A service with its implementation, ready for every way in. */
+export interface RpcService {
+  readonly spec: ServiceImplSpec;
+  readonly addRoutes: (router: ConnectRouter) => void;
+}
+
+/** Binds an implementation to its service. */
+export function rpcService<Desc extends DescService>(
+  service: Desc,
+  implementation: ServiceImpl<Desc>,
+): RpcService {
+  return {
+    spec: createServiceImplSpec(service, implementation),
+    addRoutes: (router) => router.service(service, implementation),
+  };
+}
+
+/** What an RPC server serves, and where. */
+export interface RpcServerOptions {
+  readonly services: readonly RpcService[];
+  /** The bytes of a google.protobuf.FileDescriptorSet with all services, for reflection. */
+  readonly descriptorSet: Uint8Array;
+  /** Native gRPC, with reflection and health; port 0 for any free one. */
+  readonly grpc: { readonly host: string; readonly port: number };
+  /** Connect, gRPC-Web and JSON over HTTP/1.1; port 0 for any free one. */
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** Origins whose pages may call from a browser. */
+    readonly corsOrigins: readonly string[];
+  };
+  readonly limits: RpcLimits;
+  readonly logger: Logger;
+}
+
+/**
+ * A running RPC server. Disposing it lets unary calls finish, ends streams, then closes the ports.
+ */
+export interface RpcServer extends AsyncDisposable {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /**
+   * Calls the services inside this process, through the same checks; works until the disposal is
+   * over.
+   */
+  readonly transport: Transport;
+}
+
+// How long answers that are written may take to leave; then the connections that are still open are
+// cut.
+const flushMs = 500;
+
+interface Port {
+  readonly stop: () => Promise<void>;
+  readonly cut: () => void;
+}
+
+/**
+ * Serves implementations over gRPC, over HTTP and inside the process, through the same checks and
+ * limits.
+ * @throws PortTakenError when a port is in use
+ */
+export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
+  const { limits, logger } = options;
+  const guard = createRpcGuard(limits, logger);
+  const interceptors = [guard.interceptor, createValidationInterceptor()];
+  const services = options.services.map(({ spec }) => spec);
+  const common = { ...limits, services, interceptors, logger };
+  const { descriptorSet } = options;
+  const grpc = await openGrpcPort({ ...common, ...options.grpc, descriptorSet });
+  const routes = (router: ConnectRouter): void => {
+    for (const { addRoutes } of options.services) addRoutes(router);
+  };
+  const http = await openHttpPort({ ...common, ...options.http, routes }).catch((error) => {
+    grpc.cut();
+    throw error;
+  });
+  return {
+    grpcPort: grpc.port,
+    httpPort: http.port,
+    transport: createInProcessTransport(common),
+    [Symbol.asyncDispose]: () => stop(guard, [grpc, http]),
+  };
+}
+
+async function stop(guard: RpcGuard, ports: readonly Port[]): Promise<void> {
+  const closed = Promise.all(ports.map((port) => port.stop()));
+  guard.endStreams();
+  await guard.idle();
+  const timer = setTimeout(() => {
+    for (const port of ports) port.cut();
+  }, flushMs);
+  await closed;
+  clearTimeout(timer);
+}
