@@ -3,9 +3,19 @@ import { type DatabaseClient, DatabaseUnavailable } from "@pelikuni/runtime/post
 import type { Logger } from "pino";
 import { type DecidedGroup, decideGroup, type Request } from "./command-group.ts";
 import { type CommandInputs, readInputs } from "./command-inputs.ts";
-import type { Answer, RepeatedRequests } from "./repeated-requests.ts";
+import {
+  CommandFault,
+  type CommandOutcome,
+  databaseUnavailable,
+  internalFault,
+} from "./command-outcome.ts";
+import {
+  type RepeatedRequests,
+  requestIdReused,
+  type WaitingRequest,
+} from "./repeated-requests.ts";
 import { newSegmentId } from "./transaction-id.ts";
-import { type Refusal, walletIdsOf } from "./wallet.ts";
+import { walletIdsOf } from "./wallet.ts";
 import type { WalletCache } from "./wallet-cache.ts";
 import type { WalletReader } from "./wallet-reader.ts";
 import {
@@ -15,30 +25,6 @@ import {
   type GroupToCommit,
   lockWallets,
 } from "./wallet-store.ts";
-
-/** What a command comes to, known once it is committed. */
-export type CommandOutcome =
-  | { readonly answer: Answer }
-  | { readonly refusal: Refusal | { readonly reason: "REQUEST_ID_REUSED" } };
-
-/** Why a command has no outcome. Only OUTCOME_UNKNOWN may have been carried out. */
-export type FaultReason =
-  | "OVERLOADED"
-  | "DATABASE_UNAVAILABLE"
-  | "OUTCOME_UNKNOWN"
-  | "DEADLINE_EXCEEDED"
-  | "INTERNAL";
-
-/** Thrown where a command has no outcome. */
-export class CommandFault extends Error {
-  override readonly name = "CommandFault";
-  readonly reason: FaultReason;
-
-  constructor(reason: FaultReason, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
-}
 
 /** Commits commands in groups: one group in flight, the next one gathers meanwhile. */
 export interface GroupCommit extends AsyncDisposable {
@@ -66,11 +52,9 @@ export interface GroupCommitParts {
   readonly logger: Logger;
 }
 
-interface Waiting extends Request {
+interface Waiting extends Request, WaitingRequest {
   readonly inputs: CommandInputs;
   readonly expiresAtMs: number;
-  readonly resolve: (outcome: CommandOutcome) => void;
-  readonly reject: (fault: CommandFault) => void;
 }
 
 const eventsPerGroupMax = 4_096;
@@ -155,7 +139,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       logger.error({ err: error, requests: group.length, locked }, "A group failed.");
       if (!locked) return await commit(group, true, untilMs);
       if (group.length === 1) {
-        return rejectAll(group, new CommandFault("INTERNAL", "Internal error", error));
+        return rejectAll(group, internalFault(error));
       }
       // The halves apart: in the end only the request that fails alone fails.
       const middle = group.length >> 1;
@@ -178,7 +162,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
         : await decideOptimistically(left, untilMs);
       if (result.outcome === "committed") return answer(left, decided, result.firstPosition);
       if (result.outcome === "taken") {
-        left = await answerRepeats(left);
+        left = await repeated.answer(left);
       } else {
         // Another replica was faster. Under lock the group cannot lose, nor can its successors.
         locked = true;
@@ -226,7 +210,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     for (const [index, verdict] of decided.verdicts.entries()) {
       const waiting = group[index];
       if ("refusal" in verdict) waiting?.resolve(verdict);
-      else if ("reused" in verdict) waiting?.resolve(reused);
+      else if ("reused" in verdict) waiting?.resolve(requestIdReused);
       else {
         const { transactionId, occurredAtMs, wallets } = verdict.event;
         const position = firstPosition + BigInt(verdict.index);
@@ -240,47 +224,6 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     for (const { state } of seen) if (state) cache.keep(state);
     for (const wallet of created) cache.keep(wallet);
     for (const wallet of changed) cache.keep(wallet);
-  }
-
-  /** Answers those whose key belongs to an earlier request; returns the others. */
-  async function answerRepeats(group: readonly Waiting[]): Promise<Waiting[]> {
-    const keys = group.flatMap(({ requestKey }) => (requestKey ? [requestKey.key] : []));
-    const taken = new Map((await repeated.find(keys)).map((found) => [found.key, found]));
-    const others: Waiting[] = [];
-    const repeats: { waiting: Waiting; transactionId: string }[] = [];
-    for (const waiting of group) {
-      const { requestKey } = waiting;
-      const found = requestKey && taken.get(requestKey.key);
-      if (!requestKey || !found) others.push(waiting);
-      else if (Buffer.compare(found.fingerprint, requestKey.fingerprint) === 0) {
-        repeats.push({ waiting, transactionId: found.transactionId });
-      } else waiting.resolve(reused);
-    }
-    // The journal is read while the next groups go on.
-    void resolveRepeats(repeats);
-    return others;
-  }
-
-  async function resolveRepeats(
-    repeats: readonly { waiting: Waiting; transactionId: string }[],
-  ): Promise<void> {
-    try {
-      const answers = await repeated.answers(repeats.map(({ transactionId }) => transactionId));
-      for (const { waiting, transactionId } of repeats) {
-        const found = answers.get(transactionId);
-        if (found) waiting.resolve({ answer: found });
-      }
-    } catch (error) {
-      const fault =
-        error instanceof DatabaseUnavailable
-          ? databaseUnavailable(error)
-          : new CommandFault("INTERNAL", "Internal error", error);
-      if (fault.reason === "INTERNAL") logger.error({ err: error }, "A repeat has no answer.");
-      rejectAll(
-        repeats.map(({ waiting }) => waiting),
-        fault,
-      );
-    }
   }
 
   function giveUp(group: readonly Waiting[], error: DatabaseUnavailable): void {
@@ -311,15 +254,8 @@ interface Attempt {
   readonly result: CommitResult;
 }
 
-const reused: CommandOutcome = { refusal: { reason: "REQUEST_ID_REUSED" } };
-
 function left(untilMs: number): number {
   return Math.max(1, untilMs - performance.now());
-}
-
-function databaseUnavailable(cause: DatabaseUnavailable): CommandFault {
-  const message = "The database does not answer; nothing was done.";
-  return new CommandFault("DATABASE_UNAVAILABLE", message, cause);
 }
 
 function rejectAll(group: readonly Waiting[], fault: CommandFault): void {

@@ -1,74 +1,124 @@
-import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import { type DatabaseClient, DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import type { Logger } from "pino";
+import {
+  type Answer,
+  type CommandFault,
+  type CommandOutcome,
+  databaseUnavailable,
+  internalFault,
+} from "./command-outcome.ts";
 import { findSegment, type JournalSegment } from "./journal-store.ts";
-import { findTakenKeys, type TakenKey } from "./request-key-store.ts";
+import type { RequestKey } from "./request-key.ts";
+import { findTakenKeys } from "./request-key-store.ts";
 import { placeOf } from "./transaction-id.ts";
-import type { WalletState } from "./wallet.ts";
 import { readEvent } from "./wallet-events.ts";
 import { findWallets } from "./wallet-store.ts";
 
-/** What an accepted command answers, the first time and every time it is repeated. */
-export interface Answer {
-  readonly transactionId: string;
-  readonly position: bigint;
-  readonly occurredAtMs: number;
-  /** The wallets right after the transaction, in the order in which its legs name them first. */
-  readonly wallets: readonly WalletState[];
+/** A request that waits for its outcome. */
+export interface WaitingRequest {
+  readonly requestKey: RequestKey | undefined;
+  readonly resolve: (outcome: CommandOutcome) => void;
+  readonly reject: (fault: CommandFault) => void;
 }
 
-/** Finds requests that were acted on before, and answers them as the first time. */
+/** Answers requests that were acted on before. */
 export interface RepeatedRequests {
-  /** Which of the keys belong to requests that were acted on. */
-  find(keys: readonly string[]): Promise<TakenKey[]>;
-  /** The answers of transactions, by transaction id. Reads one segment of the journal at a time. */
-  answers(transactionIds: readonly string[]): Promise<ReadonlyMap<string, Answer>>;
+  /**
+   * Answers those whose key belongs to an earlier request: equal input gets the first answer again,
+   * other input is refused. Does not wait for the answers to be read from the journal.
+   *
+   * @returns the others, which are new
+   */
+  answer<Waiting extends WaitingRequest>(waiting: readonly Waiting[]): Promise<Waiting[]>;
 }
 
-/** Creates the look-up over the journal and the request keys. */
-export function createRepeatedRequests(pool: DatabaseClient): RepeatedRequests {
-  async function answer(
-    { segmentId, index }: { segmentId: string; index: number },
-    segment: JournalSegment,
+/** The outcome of a request whose key belongs to a request with other input. */
+export const requestIdReused: CommandOutcome = { refusal: { reason: "REQUEST_ID_REUSED" } };
+
+interface Repeat {
+  readonly waiting: WaitingRequest;
+  readonly transactionId: string;
+}
+
+/** Creates the look-up over the request keys and the journal. */
+export function createRepeatedRequests(pool: DatabaseClient, logger: Logger): RepeatedRequests {
+  async function resolveAll(repeats: readonly Repeat[]): Promise<void> {
+    try {
+      const answers = await readAnswers(repeats.map(({ transactionId }) => transactionId));
+      for (const { waiting, transactionId } of repeats) {
+        const answer = answers.get(transactionId);
+        if (answer) waiting.resolve({ answer });
+      }
+    } catch (error) {
+      const unavailable = error instanceof DatabaseUnavailable;
+      if (!unavailable) logger.error({ err: error }, "A repeated request could not be answered.");
+      const fault = unavailable ? databaseUnavailable(error) : internalFault(error);
+      for (const { waiting } of repeats) waiting.reject(fault);
+    }
+  }
+
+  /** Reads one segment of the journal at a time: they are large. */
+  async function readAnswers(
+    transactionIds: readonly string[],
+  ): Promise<ReadonlyMap<string, Answer>> {
+    const answers = new Map<string, Answer>();
+    let segment: JournalSegment | undefined;
+    // Ids of one segment stand together when sorted.
+    for (const transactionId of [...new Set(transactionIds)].sort(compareIds)) {
+      const { segmentId, index } = placeOf(transactionId);
+      if (segment?.segmentId !== segmentId) {
+        segment = await pool.read((sql) => findSegment(sql, segmentId));
+      }
+      answers.set(transactionId, await readAnswer(segment, index, transactionId));
+    }
+    return answers;
+  }
+
+  async function readAnswer(
+    segment: JournalSegment | undefined,
+    index: number,
+    transactionId: string,
   ): Promise<Answer> {
-    const bytes = segment.events[index];
-    if (bytes === undefined) throw new Error(`Segment ${segmentId} has no event ${index}.`);
-    const event = readEvent(bytes);
+    const bytes = segment?.events[index];
+    if (segment === undefined || bytes === undefined) {
+      throw new Error(`Transaction ${transactionId} is not in the journal.`);
+    }
+    const { occurredAtMs, wallets } = readEvent(bytes);
     // When a wallet was created is not in the event; it never changes.
     const rows = await pool.read((sql) =>
       findWallets(
         sql,
-        event.wallets.map((wallet) => wallet.id),
+        wallets.map(({ id }) => id),
       ),
     );
-    const wallets = event.wallets.map((wallet) => {
-      const row = rows.get(wallet.id);
-      if (row === undefined) throw new Error(`Wallet ${wallet.id} is in the journal only.`);
-      return { ...wallet, createTimeMs: row.createTimeMs };
-    });
-    const { transactionId, occurredAtMs } = event;
     return {
       transactionId,
       position: segment.firstPosition + BigInt(index),
       occurredAtMs,
-      wallets,
+      wallets: wallets.map((wallet) => {
+        const row = rows.get(wallet.id);
+        if (row === undefined) throw new Error(`Wallet ${wallet.id} is in the journal only.`);
+        return { ...wallet, createTimeMs: row.createTimeMs };
+      }),
     };
   }
 
   return {
-    find: (keys) => pool.read((sql) => findTakenKeys(sql, keys)),
-    async answers(transactionIds) {
-      const answers = new Map<string, Answer>();
-      // Ids of one segment stand together when sorted.
-      const sorted = [...new Set(transactionIds)].sort(compareIds);
-      let segment: JournalSegment | undefined;
-      for (const transactionId of sorted) {
-        const place = placeOf(transactionId);
-        if (segment?.segmentId !== place.segmentId) {
-          segment = await pool.read((sql) => findSegment(sql, place.segmentId));
-        }
-        if (segment === undefined) throw new Error(`Segment ${place.segmentId} is not there.`);
-        answers.set(transactionId, await answer(place, segment));
-      }
-      return answers;
+    async answer(waiting) {
+      const keys = waiting.flatMap(({ requestKey }) => (requestKey ? [requestKey.key] : []));
+      const found = await pool.read((sql) => findTakenKeys(sql, keys));
+      const taken = new Map(found.map((row) => [row.key, row]));
+      const repeats: Repeat[] = [];
+      const others = waiting.filter((one) => {
+        const first = one.requestKey && taken.get(one.requestKey.key);
+        if (!one.requestKey || !first) return true;
+        const sameInput = Buffer.compare(first.fingerprint, one.requestKey.fingerprint) === 0;
+        if (sameInput) repeats.push({ waiting: one, transactionId: first.transactionId });
+        else one.resolve(requestIdReused);
+        return false;
+      });
+      void resolveAll(repeats);
+      return others;
     },
   };
 }

@@ -47,7 +47,7 @@ export function createWalletEngine(
   const groupCommit = createGroupCommit({
     committer: client(1, "commits"),
     reader,
-    repeated: createRepeatedRequests(pool),
+    repeated: createRepeatedRequests(pool, logger),
     cache: createWalletCache(options.cachedWalletsMax),
     now: options.now,
     queueLengthMax: options.queueLengthMax,

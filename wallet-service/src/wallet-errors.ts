@@ -3,10 +3,7 @@ import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { type Status, StatusSchema } from "@pelikuni/gen/google/rpc/status_pb";
 import { rpcError } from "@pelikuni/runtime/rpc-errors";
-import type { CommandFault, CommandOutcome, FaultReason } from "./group-commit.ts";
-
-/** A refusal of the domain, or of the request key. */
-export type CommandRefusal = Extract<CommandOutcome, { refusal: unknown }>["refusal"];
+import type { CommandFault, CommandRefusal, FaultReason } from "./command-outcome.ts";
 
 const refusalCode: Readonly<Record<CommandRefusal["reason"], Code>> = {
   SAME_WALLET: Code.InvalidArgument,

@@ -12,10 +12,9 @@ import {
 import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import type { Request } from "./command-group.ts";
-import { CommandFault, type CommandOutcome } from "./group-commit.ts";
+import { type Answer, CommandFault, type CommandOutcome } from "./command-outcome.ts";
 import { type Amount, formatAmount, parseAmount, subtract } from "./money.ts";
 import { formatPageToken, parsePageToken } from "./page-token.ts";
-import type { Answer } from "./repeated-requests.ts";
 import { requestKey } from "./request-key.ts";
 import { type Command, fund, transfer, type WalletState } from "./wallet.ts";
 import type { WalletEngine } from "./wallet-engine.ts";

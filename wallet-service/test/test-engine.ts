@@ -5,9 +5,8 @@ import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resour
 import postgres from "postgres";
 import { createTestDatabase } from "../../e2e/src/test-database.ts";
 import type { Request } from "../src/command-group.ts";
-import type { CommandOutcome } from "../src/group-commit.ts";
+import type { Answer, CommandOutcome } from "../src/command-outcome.ts";
 import { parseAmount } from "../src/money.ts";
-import type { Answer } from "../src/repeated-requests.ts";
 import { requestKey } from "../src/request-key.ts";
 import type { Command } from "../src/wallet.ts";
 import { createWalletEngine, type WalletEngine } from "../src/wallet-engine.ts";
