@@ -15,6 +15,7 @@ export interface ProcessOptions {
 // One Ctrl-C can arrive several times: from the terminal, from npm, and from a launcher.
 const sameSignalMs = 500;
 const exitAfterFailureMs = 1_000;
+const keepAliveIntervalMs = 60_000;
 
 /**
  * Runs a process until SIGTERM or SIGINT, then disposes what was started and lets the event loop
@@ -49,9 +50,12 @@ export async function runUntilSignal(options: ProcessOptions): Promise<void> {
 function listenForSignals(logger: Logger): { first: Promise<string>; release: () => void } {
   const { promise: first, resolve } = withResolvers<string>();
   let firstMs: number | undefined;
+  // Listening for signals alone does not keep a process alive.
+  const alive = setInterval(() => undefined, keepAliveIntervalMs);
   const receive = (signal: string): void => {
     if (firstMs === undefined) {
       firstMs = performance.now();
+      clearInterval(alive);
       resolve(signal);
     } else if (performance.now() - firstMs > sameSignalMs) {
       logger.warn({ signal }, "Second signal: stopping at once");
@@ -61,6 +65,7 @@ function listenForSignals(logger: Logger): { first: Promise<string>; release: ()
   process.on("SIGTERM", receive);
   process.on("SIGINT", receive);
   const release = (): void => {
+    clearInterval(alive);
     process.off("SIGTERM", receive);
     process.off("SIGINT", receive);
   };
