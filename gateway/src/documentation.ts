@@ -1,0 +1,65 @@
+import { createRequire } from "node:module";
+import path from "node:path";
+import fastifyStatic from "@fastify/static";
+import swagger from "@fastify/swagger";
+import type { RestServer } from "./http-server.ts";
+import { docsPage, docsScript, homePage } from "./pages.ts";
+import { problemSchema, walletSchema } from "./rest-schema.ts";
+
+const swaggerUiFiles = ["/swagger-ui.css", "/swagger-ui-bundle.js", "/favicon-32x32.png"];
+
+const homePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'";
+const docsPolicy =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'";
+
+/** Gathers the schemas of the routes; has to come before the routes. */
+export async function collectOpenApi(app: RestServer): Promise<void> {
+  app.addSchema(walletSchema);
+  app.addSchema(problemSchema);
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Pelikuni",
+        version: "1",
+        description:
+          "A digital wallet. Amounts and balances are decimal strings. Errors are " +
+          "application/problem+json (RFC 9457): `reason` is for programs, `detail` for people.",
+      },
+      tags: [
+        { name: "wallets", description: "Create and read wallets" },
+        { name: "money", description: "Move money" },
+        { name: "service", description: "The service itself" },
+      ],
+    },
+    refResolver: { buildLocalReference: (json) => String(json.$id) },
+  });
+}
+
+/** Serves the home page, the OpenAPI document and the page that shows it. */
+export async function serveDocumentation(app: RestServer): Promise<void> {
+  const hidden = { schema: { hide: true } };
+  app.get("/", hidden, (request, reply) =>
+    reply
+      .type("text/html")
+      .header("Content-Security-Policy", homePolicy)
+      .send(homePage(request.host)),
+  );
+  app.get("/openapi.json", hidden, (_request, reply) =>
+    reply.type("application/json").send(JSON.stringify(app.swagger())),
+  );
+  app.get("/docs", hidden, (_request, reply) =>
+    reply.type("text/html").header("Content-Security-Policy", docsPolicy).send(docsPage),
+  );
+  app.get("/docs/", hidden, (_request, reply) => reply.redirect("/docs"));
+  app.get("/docs/start.js", hidden, (_request, reply) =>
+    reply.type("text/javascript").send(docsScript),
+  );
+  await app.register(fastifyStatic, {
+    root: path.dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json")),
+    prefix: "/docs/",
+    index: false,
+    decorateReply: false,
+    allowedPath: (file) => swaggerUiFiles.includes(file),
+  });
+}

@@ -1,0 +1,130 @@
+import { isUtf8 } from "node:buffer";
+import type { Socket } from "node:net";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { Logger } from "@pelikuni/runtime/logger";
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  fastify,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault,
+} from "fastify";
+import { internalRefusal, refusalOfBytes, refusalOfFailure } from "./http-errors.ts";
+import { createRouteTable } from "./http-routes.ts";
+import { problemBody, RestRefusal } from "./rest-errors.ts";
+import { createValidatorCompiler } from "./rest-validation.ts";
+
+/** A Fastify server whose routes get their types from TypeBox schemas. */
+export type RestServer = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** What clients may take of the server. */
+export interface HttpLimits {
+  /** The largest body of a request, in bytes. */
+  readonly body_bytes_max: number;
+  /** The largest request line with all headers, in bytes. */
+  readonly header_bytes_max: number;
+  /** The most open connections; further ones are closed at once. */
+  readonly connections_max: number;
+  /** Milliseconds in which a whole request must have arrived. */
+  readonly receive_timeout_ms: number;
+  /** Milliseconds after which an idle connection is closed. */
+  readonly keep_alive_timeout_ms: number;
+  /** Milliseconds without a byte in either direction after which any connection is cut. */
+  readonly silence_timeout_ms: number;
+}
+
+const problemType = "application/problem+json; charset=utf-8";
+
+/**
+ * Creates the server without routes: whatever goes wrong is answered as problem+json, and only
+ * what is the gateway's own fault is logged.
+ */
+export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer {
+  const sendFailure = (error: unknown, reply: FastifyReply): FastifyReply => {
+    const refusal = refusalOfFailure(error);
+    if (refusal !== undefined) return sendProblem(reply, refusal);
+    logger.error({ error, route: reply.request.routeOptions.url }, "A request failed");
+    return sendProblem(reply, internalRefusal());
+  };
+  const app = fastify({
+    // A logger of Fastify's would make a child for every request.
+    logger: false,
+    bodyLimit: limits.body_bytes_max,
+    requestTimeout: limits.receive_timeout_ms,
+    connectionTimeout: limits.silence_timeout_ms,
+    keepAliveTimeout: limits.keep_alive_timeout_ms,
+    http: { maxHeaderSize: limits.header_bytes_max, headersTimeout: limits.receive_timeout_ms },
+    // Headers are limited as a whole, so that a longer part of a path cannot be.
+    routerOptions: { maxParamLength: limits.header_bytes_max },
+    // Requests on open connections are still answered during a stop, with Connection: close.
+    return503OnClosing: false,
+    frameworkErrors: (error, _request, reply) => sendFailure(error, reply),
+    clientErrorHandler: answerBytes,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = limits.connections_max;
+  app.setValidatorCompiler(createValidatorCompiler());
+  app.setErrorHandler((error, _request, reply) => sendFailure(error, reply));
+  acceptJsonAlone(app);
+  refuseUnknownRoutes(app);
+  return app;
+}
+
+function sendProblem(reply: FastifyReply, refusal: RestRefusal): FastifyReply {
+  const body = JSON.stringify(problemBody(refusal));
+  return reply.code(refusal.status).headers(refusal.headers).type(problemType).send(body);
+}
+
+function acceptJsonAlone(app: RestServer): void {
+  const parseText = app.getDefaultJsonParser("error", "error");
+  const notUtf8 = { reason: "MALFORMED_BODY", detail: "The body is not UTF-8" };
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<Buffer>(
+    "application/json",
+    { parseAs: "buffer" },
+    (request, body, done) => {
+      // Decoding would replace wrong bytes silently, and two users might become one.
+      if (isUtf8(body)) void parseText(request, body.toString(), done);
+      else done(new RestRefusal(400, notUtf8));
+    },
+  );
+}
+
+function refuseUnknownRoutes(app: RestServer): void {
+  const table = createRouteTable();
+  app.addHook("onRoute", ({ url, method }) => table.add(url, [method].flat()));
+  // Before the body is read: what it holds does not matter where nothing is.
+  app.addHook("onRequest", (request, _reply, done) => {
+    if (request.is404) done(table.refusal(request.method, request.url));
+    else done();
+  });
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, table.refusal(request.method, request.url)),
+  );
+}
+
+function answerBytes(error: Error, socket: Socket): void {
+  if (!socket.writable || ("code" in error && error.code === "ECONNRESET")) {
+    socket.destroy();
+    return;
+  }
+  const problem = problemBody(refusalOfBytes(error));
+  const body = JSON.stringify(problem);
+  socket.end(
+    [
+      `HTTP/1.1 ${problem.status} ${problem.title}`,
+      `Content-Type: ${problemType}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      "Connection: close",
+      "",
+      body,
+    ].join("\r\n"),
+  );
+}

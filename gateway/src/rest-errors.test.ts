@@ -1,0 +1,83 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { rpcError } from "@pelikuni/runtime/rpc-errors";
+import { expect, test } from "vitest";
+import { problemBody, refusalOfRpc, statusOfCode } from "./rest-errors.ts";
+
+test.each([
+  [Code.InvalidArgument, "SAME_WALLET", 400, "Cannot transfer to the same wallet"],
+  [Code.FailedPrecondition, "INSUFFICIENT_BALANCE", 400, "Insufficient balance"],
+  [Code.NotFound, "WALLET_NOT_FOUND", 404, "Wallet not found"],
+  [Code.Aborted, "VERSION_CONFLICT", 412, "The wallet has another version"],
+  [Code.AlreadyExists, "REQUEST_ID_REUSED", 422, "The key belongs to another request"],
+  [Code.Unavailable, "OVERLOADED", 503, "Too many requests at once"],
+])(
+  "code %i with reason %s is status %i, with the service's own words",
+  (code, reason, status, detail) => {
+    const refusal = refusalOfRpc(rpcError({ code, reason, message: detail }));
+    expect(problemBody(refusal)).toMatchObject({ type: "about:blank", status, reason, detail });
+  },
+);
+
+test("every code has a status that is an error", () => {
+  for (const status of Object.values(statusOfCode)) expect(status).toBeGreaterThanOrEqual(400);
+});
+
+test("fields are blamed by their names in REST", () => {
+  const violations = [
+    { field: "request_id", description: "is too long" },
+    { field: "user_id", description: "must not be empty" },
+  ];
+  const message = "request_id: is too long";
+  const error = rpcError({
+    code: Code.InvalidArgument,
+    reason: "INVALID_FIELD",
+    message,
+    violations,
+  });
+  expect(problemBody(refusalOfRpc(error))).toEqual({
+    type: "about:blank",
+    title: "Bad Request",
+    status: 400,
+    reason: "INVALID_FIELD",
+    detail: "Idempotency-Key: is too long",
+    errors: [
+      { field: "Idempotency-Key", detail: "is too long" },
+      { field: "user_id", detail: "must not be empty" },
+    ],
+  });
+});
+
+test("a description that is a whole sentence is the detail as it stands", () => {
+  const description = "Amount must be greater than zero";
+  const error = rpcError({
+    code: Code.InvalidArgument,
+    reason: "INVALID_FIELD",
+    message: description,
+    violations: [{ field: "amount", description }],
+  });
+  expect(problemBody(refusalOfRpc(error)).detail).toBe(description);
+});
+
+test("Retry-After is the delay in whole seconds, rounded up, and absent without one", () => {
+  const unavailable = { code: Code.Unavailable, reason: "OVERLOADED", message: "Busy" };
+  const after = (retryDelayMs: number): unknown =>
+    refusalOfRpc(rpcError({ ...unavailable, retryDelayMs })).headers;
+  expect(after(1)).toEqual({ "Retry-After": "1" });
+  expect(after(1_001)).toEqual({ "Retry-After": "2" });
+  expect(refusalOfRpc(rpcError(unavailable)).headers).toEqual({});
+});
+
+test("words that are not meant for callers are never passed on", () => {
+  const secret = "connect ECONNREFUSED 10.1.2.3:50051";
+  for (const code of [Code.Unavailable, Code.Internal, Code.Unknown, Code.DeadlineExceeded]) {
+    const problem = problemBody(refusalOfRpc(new ConnectError(secret, code)));
+    expect(problem.detail).not.toContain("ECONNREFUSED");
+  }
+  const internal = rpcError({ code: Code.Internal, reason: "INTERNAL", message: secret });
+  expect(problemBody(refusalOfRpc(internal))).toMatchObject({
+    status: 500,
+    detail: "Internal error",
+  });
+  const late = problemBody(refusalOfRpc(new ConnectError(secret, Code.DeadlineExceeded)));
+  expect(late).toMatchObject({ status: 504, reason: "DEADLINE_EXCEEDED" });
+});

@@ -1,0 +1,130 @@
+import { STATUS_CODES } from "node:http";
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { errorReason, errorRetryDelayMs, errorViolations } from "@pelikuni/runtime/rpc-errors";
+import type { ProblemBody } from "./rest-schema.ts";
+
+/** A field to blame, by its name in REST. */
+export interface FieldProblem {
+  readonly field: string;
+  /** What to change; starts with a capital letter when it is a whole sentence. */
+  readonly detail: string;
+}
+
+/** What a refusal tells besides its status. */
+export interface RefusalOptions {
+  /** UPPER_SNAKE_CASE, for programs. */
+  readonly reason: string;
+  /** What happened and what to change, for a person. */
+  readonly detail: string;
+  readonly errors?: readonly FieldProblem[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A request that is answered with a problem instead of what it asked for. */
+export class RestRefusal extends Error {
+  override name = "RestRefusal";
+  readonly status: number;
+  readonly reason: string;
+  readonly errors: readonly FieldProblem[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, options: RefusalOptions) {
+    super(options.detail);
+    this.status = status;
+    this.reason = options.reason;
+    this.errors = options.errors ?? [];
+    this.headers = options.headers ?? {};
+  }
+
+  /** Refuses a request for fields that break their rules; the first one is the detail. */
+  static ofFields(errors: readonly FieldProblem[]): RestRefusal {
+    const [first] = errors;
+    const detail = first === undefined ? "The request breaks a rule" : sentence(first);
+    return new RestRefusal(400, { reason: "INVALID_FIELD", detail, errors });
+  }
+
+  /** Refuses a request for one field. */
+  static ofField(field: string, detail: string): RestRefusal {
+    return RestRefusal.ofFields([{ field, detail }]);
+  }
+}
+
+/** The problem that a refusal is told as. */
+export function problemBody(refusal: RestRefusal): ProblemBody {
+  const { status, reason, message, errors } = refusal;
+  const title = STATUS_CODES[status] ?? "Error";
+  const problem = { type: "about:blank", title, status, detail: message, reason };
+  return errors.length === 0 ? problem : { ...problem, errors: [...errors] };
+}
+
+/** The HTTP status of every RPC code. */
+export const statusOfCode = {
+  [Code.InvalidArgument]: 400,
+  [Code.FailedPrecondition]: 400,
+  [Code.OutOfRange]: 400,
+  [Code.Unauthenticated]: 401,
+  [Code.PermissionDenied]: 403,
+  [Code.NotFound]: 404,
+  [Code.Aborted]: 412,
+  [Code.AlreadyExists]: 422,
+  [Code.ResourceExhausted]: 503,
+  [Code.Unavailable]: 503,
+  // Who cancelled is gone, unless it was the service that stops.
+  [Code.Canceled]: 503,
+  [Code.DeadlineExceeded]: 504,
+  [Code.Unknown]: 500,
+  [Code.Unimplemented]: 500,
+  [Code.Internal]: 500,
+  [Code.DataLoss]: 500,
+} satisfies Record<Code, number>;
+
+/**
+ * What a failed RPC means in REST. Messages with a reason of ours are meant for callers and stay
+ * as they are; any other message may name addresses or internals and is replaced.
+ */
+export function refusalOfRpc(error: ConnectError): RestRefusal {
+  const status = statusOfCode[error.code];
+  const reason = errorReason(error);
+  if (reason === undefined || status === 500) return unexplained(status, error.code);
+  const errors = errorViolations(error).map(({ field, description }) => ({
+    field: restNames[field] ?? field,
+    detail: description,
+  }));
+  const [first] = errors;
+  const detail = first === undefined ? error.rawMessage : sentence(first);
+  return new RestRefusal(status, { reason, detail, errors, headers: retryAfter(error) });
+}
+
+/** Fields of the contract that REST knows under another name. */
+const restNames: Readonly<Record<string, string>> = {
+  wallet_id: "id",
+  from_wallet_id: "id",
+  request_id: "Idempotency-Key",
+  expected_version: "If-Match",
+};
+
+function unexplained(status: number, code: Code): RestRefusal {
+  const reason = Code[code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+  const detail = unexplainedDetails[status] ?? "The wallet service refused the request";
+  return new RestRefusal(status, { reason, detail });
+}
+
+const unexplainedDetails: Readonly<Record<number, string>> = {
+  500: "Internal error",
+  503:
+    "The wallet service does not answer; whether the request was carried out is unknown. " +
+    "With an Idempotency-Key it may be repeated safely",
+  504:
+    "The wallet service did not answer in time; whether the request was carried out is unknown. " +
+    "With an Idempotency-Key it may be repeated safely",
+};
+
+function retryAfter(error: ConnectError): Record<string, string> {
+  const delayMs = errorRetryDelayMs(error);
+  if (delayMs === undefined) return {};
+  return { "Retry-After": String(Math.max(1, Math.ceil(delayMs / 1_000))) };
+}
+
+function sentence({ field, detail }: FieldProblem): string {
+  return /^\p{Lu}/u.test(detail) ? detail : `${field}: ${detail}`;
+}

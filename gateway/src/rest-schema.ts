@@ -1,0 +1,304 @@
+import { STATUS_CODES } from "node:http";
+import { type Static, type TSchema, type TString, Type } from "typebox";
+
+/** A UUID in either case, as the contract accepts it. */
+export const uuidPattern =
+  "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
+
+/** Text without U+0000, which Postgres cannot store, and lone surrogates, which UTF-8 cannot carry. */
+export const textPattern = "^[^\\u0000\\p{Cs}]*$";
+
+/** A currency: a capital letter, then 2 to 11 capital letters or digits. */
+export const currencyPattern = "^[A-Z][A-Z0-9]{2,11}$";
+
+/** One version in double quotes, as the ETag header gives it, or a star. */
+export const ifMatchPattern = '^(\\*|"(0|[1-9][0-9]{0,17})")$';
+
+/** What a value that breaks one of the patterns is told. */
+export const patternMeanings: Readonly<Record<string, string>> = {
+  [uuidPattern]: 'must be a UUID, for example "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1"',
+  [textPattern]: "must not contain U+0000 or half of a surrogate pair",
+  [currencyPattern]:
+    'must be a capital letter followed by 2 to 11 capital letters or digits, for example "USD"',
+  [ifMatchPattern]:
+    'must be one version in double quotes, as the ETag header gave it, for example "3", or *',
+};
+
+/** The most wallets on one page, and the number on a page when the client does not say. */
+export const pageSizeMax = 1_000;
+
+const userId = Type.String({
+  minLength: 1,
+  maxLength: 100,
+  pattern: textPattern,
+  description: "The owner as your company names him: 1 to 100 characters.",
+  examples: ["alice"],
+});
+
+/** A wallet as REST shows it. */
+export const walletSchema = Type.Object(
+  {
+    id: Type.String({ format: "uuid", description: "UUIDv7 in lower case." }),
+    user_id: Type.String({ description: "The owner, 1 to 100 characters." }),
+    currency: Type.String({ description: "The wallet's only currency.", examples: ["USD"] }),
+    balance: decimal("All the money in the wallet, with four decimals."),
+    held: decimal("The part of the balance that is set aside, with four decimals."),
+    available: decimal("What can be spent: balance - held, with four decimals."),
+    status: Type.String({ description: "ACTIVE: money moves in and out.", examples: ["ACTIVE"] }),
+    version: Type.Integer({ description: "0 at creation, one more with every change." }),
+    create_time: Type.String({ format: "date-time", description: "UTC, milliseconds." }),
+    update_time: Type.String({ format: "date-time", description: "UTC, milliseconds." }),
+  },
+  { $id: "Wallet", description: "A wallet holds a balance of one currency for one user." },
+);
+
+/** A wallet as REST shows it. */
+export type WalletBody = Static<typeof walletSchema>;
+
+/** Why a request was not carried out: RFC 9457, media type application/problem+json. */
+export const problemSchema = Type.Object(
+  {
+    type: Type.String({ description: "Always about:blank: the reason says what went wrong." }),
+    title: Type.String({ description: "The status in words." }),
+    status: Type.Integer({ description: "The HTTP status." }),
+    detail: Type.String({ description: "What happened and what to change, for a person." }),
+    reason: Type.String({
+      description: "What happened, for a program.",
+      examples: ["INSUFFICIENT_BALANCE"],
+    }),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ field: Type.String(), detail: Type.String() }), {
+        description: "The fields to blame, at most 20.",
+      }),
+    ),
+  },
+  { $id: "Problem", description: "Why a request was not carried out." },
+);
+
+/** Why a request was not carried out. */
+export type ProblemBody = Static<typeof problemSchema>;
+
+const walletReference = Type.Unsafe<WalletBody>({ $ref: "Wallet#" });
+const problemReference = Type.Unsafe<ProblemBody>({ $ref: "Problem#" });
+
+const amount = Type.Unsafe<string | number>({
+  type: ["string", "number"],
+  description:
+    "Greater than zero, up to 15 digits and up to 4 decimals. Better a string: a JSON number counts " +
+    "by its shortest form, and is accepted below 100000000000.",
+  examples: ["25.50"],
+});
+
+const walletPath = Type.Object({
+  id: Type.String({
+    format: "uuid",
+    pattern: uuidPattern,
+    description: "The wallet: a UUID in either case.",
+  }),
+});
+
+const idempotencyKey = {
+  "Idempotency-Key": Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description:
+        "Makes the request safe to repeat: the same key with the same input answers what it " +
+        "answered the first time. Remembered for seven days.",
+    }),
+  ),
+};
+
+const ifMatch = {
+  "If-Match": Type.Optional(
+    Type.String({
+      pattern: ifMatchPattern,
+      description: "Act only if the wallet in the path has this version; * means any.",
+      examples: ['"3"'],
+    }),
+  ),
+};
+
+const page = Type.Object({
+  page_size: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: pageSizeMax,
+      default: pageSizeMax,
+      description: "The most wallets to answer with.",
+    }),
+  ),
+  page_token: Type.Optional(
+    Type.String({
+      maxLength: 200,
+      pattern: textPattern,
+      description: 'From the Link header with rel="next"; opaque. Without it, the first page.',
+    }),
+  ),
+});
+
+const receiptHeaders = {
+  "Transaction-Id": Type.String({ format: "uuid", description: "The transaction's UUIDv7." }),
+  Position: Type.String({ description: "Its place in the journal, dense from 1." }),
+};
+const etag = { ETag: Type.String({ description: 'The version in double quotes, like "3".' }) };
+const location = { Location: Type.String({ description: "The path of the new wallet." }) };
+const link = { Link: Type.String({ description: 'The next page, rel="next"; none on the last.' }) };
+
+const problemMeanings = {
+  400: "A field breaks its rule, or the state of the wallets does not allow it: see reason.",
+  404: "WALLET_NOT_FOUND",
+  412: "VERSION_CONFLICT: If-Match is not the wallet's version.",
+  413: "BODY_TOO_LARGE",
+  415: "UNSUPPORTED_MEDIA_TYPE: send JSON.",
+  422: "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input.",
+  503:
+    "OVERLOADED, DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN or UNAVAILABLE: with an Idempotency-Key " +
+    "the request may be repeated after Retry-After seconds.",
+  504: "DEADLINE_EXCEEDED: the outcome is unknown; repeat with the same Idempotency-Key.",
+} as const;
+
+type ProblemStatus = keyof typeof problemMeanings;
+
+/** POST /wallets */
+export const createWallet = {
+  operationId: "createWallet",
+  summary: "Create a wallet",
+  description: "A user may have any number of wallets.",
+  tags: ["wallets"],
+  headers: Type.Object(idempotencyKey),
+  body: Type.Object({
+    user_id: userId,
+    currency: Type.Optional(
+      Type.String({
+        pattern: currencyPattern,
+        description: "One of the currencies configured; USD when it is left out.",
+        examples: ["USD"],
+      }),
+    ),
+  }),
+  response: {
+    201: json("The new wallet.", walletReference, { ...location, ...etag, ...receiptHeaders }),
+    ...problems(400, 413, 415, 422, 503, 504),
+  },
+};
+
+/** GET /wallets */
+export const listWallets = {
+  operationId: "listWallets",
+  summary: "List all wallets",
+  description: "Newest first.",
+  tags: ["wallets"],
+  querystring: page,
+  response: {
+    200: json("One page of wallets.", Type.Array(walletReference), link),
+    ...problems(400, 503, 504),
+  },
+};
+
+/** GET /wallets/:id */
+export const getWallet = {
+  operationId: "getWallet",
+  summary: "Read a wallet",
+  description: "Sees every change that was answered before the request.",
+  tags: ["wallets"],
+  params: walletPath,
+  headers: Type.Object({
+    "If-None-Match": Type.Optional(
+      Type.String({ description: "The ETag you have: 304 without a body while it is current." }),
+    ),
+  }),
+  response: {
+    200: json("The wallet.", walletReference, etag),
+    304: { type: "null", description: "The wallet still has the version in If-None-Match." },
+    ...problems(404, 503, 504),
+  },
+};
+
+/** POST /wallets/:id/fund */
+export const fundWallet = {
+  operationId: "fundWallet",
+  summary: "Bring money into a wallet",
+  description: 'The money comes from outside, from the account "external".',
+  tags: ["money"],
+  params: walletPath,
+  headers: Type.Object({ ...idempotencyKey, ...ifMatch }),
+  body: Type.Object({ amount }),
+  response: {
+    200: json("The wallet right after it.", walletReference, { ...etag, ...receiptHeaders }),
+    ...problems(400, 404, 412, 413, 415, 422, 503, 504),
+  },
+};
+
+/** POST /wallets/:id/transfer */
+export const transfer = {
+  operationId: "transfer",
+  summary: "Move money to another wallet",
+  description: "The wallet in the path pays. Both wallets have the same currency.",
+  tags: ["money"],
+  params: walletPath,
+  headers: Type.Object({ ...idempotencyKey, ...ifMatch }),
+  body: Type.Object({
+    to_wallet_id: Type.String({
+      format: "uuid",
+      pattern: uuidPattern,
+      description: "The wallet that receives: a UUID in either case.",
+    }),
+    amount,
+  }),
+  response: {
+    200: json("The receiving wallet right after it.", walletReference, receiptHeaders),
+    ...problems(400, 404, 412, 413, 415, 422, 503, 504),
+  },
+};
+
+/** GET /users/:user_id/wallets */
+export const listUserWallets = {
+  operationId: "listUserWallets",
+  summary: "List the wallets of a user",
+  description: "Newest first; an empty list for a user without wallets.",
+  tags: ["wallets"],
+  params: Type.Object({ user_id: userId }),
+  querystring: page,
+  response: {
+    200: json("One page of wallets.", Type.Array(walletReference), link),
+    ...problems(400, 503, 504),
+  },
+};
+
+/** GET /health */
+export const health = {
+  operationId: "health",
+  summary: "Whether the gateway runs",
+  description: "Says nothing about the services behind it.",
+  tags: ["service"],
+  response: { 200: json("It runs.", Type.Object({ status: Type.Literal("ok") }), {}) },
+};
+
+function decimal(description: string): TString {
+  return Type.String({ description, examples: ["100.0000"] });
+}
+
+function json<Schema extends TSchema>(
+  description: string,
+  schema: Schema,
+  headers: Readonly<Record<string, TSchema>>,
+): JsonResponse<Schema> {
+  return { description, headers, content: { "application/json": { schema } } };
+}
+
+interface JsonResponse<Schema extends TSchema> {
+  readonly description: string;
+  readonly headers: Readonly<Record<string, TSchema>>;
+  readonly content: { readonly "application/json": { readonly schema: Schema } };
+}
+
+function problems(...statuses: readonly ProblemStatus[]): Record<string, object> {
+  const content = { "application/problem+json": { schema: problemReference } };
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const description = `${STATUS_CODES[status]}. ${problemMeanings[status]}`;
+      return [status, { description, content }];
+    }),
+  );
+}

@@ -1,0 +1,98 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { FastifySchemaCompiler } from "fastify";
+import { type TSchema, Type } from "typebox";
+import { type FieldProblem, RestRefusal } from "./rest-errors.ts";
+import { patternMeanings } from "./rest-schema.ts";
+
+/** Most field problems in one answer, as many as one RPC error carries. */
+export const fieldProblemsMax = 20;
+
+/**
+ * Compiles the validators of the routes. Unknown fields are ignored, and nothing is coerced but
+ * queries, which are text by nature. A validator refuses with a RestRefusal.
+ */
+export function createValidatorCompiler(): FastifySchemaCompiler<TSchema> {
+  const options = { allErrors: true, verbose: true, allowUnionTypes: true, validateFormats: false };
+  const exact = new Ajv(options);
+  const coercing = new Ajv({ ...options, coerceTypes: true });
+  return ({ schema, httpPart }) => {
+    if (httpPart === "params") return refusing(exact.compile(schema), refusalOfPath);
+    if (httpPart === "querystring") return refusing(coercing.compile(schema), refusalOfQuery);
+    if (httpPart === "headers") return headerValidator(exact, schema);
+    return refusing(exact.compile(schema), refusalOfBody);
+  };
+}
+
+type Refuse = (errors: readonly ErrorObject[]) => RestRefusal;
+type Validator = (data: unknown) => true | { error: RestRefusal };
+
+function refusing(validate: ValidateFunction, refuse: Refuse): Validator {
+  return (data) =>
+    validate(data) || { error: refuse((validate.errors ?? []).slice(0, fieldProblemsMax)) };
+}
+
+function refusalOfBody(errors: readonly ErrorObject[]): RestRefusal {
+  return RestRefusal.ofFields(errors.map((error) => fieldProblem(error)));
+}
+
+// A path that no wallet can have is a wallet that does not exist.
+function refusalOfPath(errors: readonly ErrorObject[]): RestRefusal {
+  return errors.some(({ instancePath }) => instancePath === "/id")
+    ? new RestRefusal(404, { reason: "WALLET_NOT_FOUND", detail: "Wallet not found" })
+    : refusalOfBody(errors);
+}
+
+function refusalOfQuery(errors: readonly ErrorObject[]): RestRefusal {
+  return RestRefusal.ofFields(
+    errors.map((error) => ({
+      ...fieldProblem(error),
+      ...(Array.isArray(error.data) ? { detail: "must be given only once" } : {}),
+    })),
+  );
+}
+
+/** Node has header names in lower case, while the schema and the problems have them as usual. */
+function headerValidator(ajv: Ajv, schema: TSchema): Validator {
+  const properties = Type.IsObject(schema) ? Object.entries(schema.properties) : [];
+  const names = new Map(properties.map(([name]) => [name.toLowerCase(), name]));
+  const lowerCase = properties.map(([name, header]) => [name.toLowerCase(), header] as const);
+  const validate = ajv.compile({ type: "object", properties: Object.fromEntries(lowerCase) });
+  return refusing(validate, (errors) =>
+    RestRefusal.ofFields(
+      errors.map((error) => {
+        const { field, detail } = fieldProblem(error);
+        return { field: names.get(field) ?? field, detail };
+      }),
+    ),
+  );
+}
+
+function fieldProblem({ instancePath, keyword, params }: ErrorObject): FieldProblem {
+  const field = instancePath.slice(1);
+  if (keyword === "required") return { field: params.missingProperty, detail: "is required" };
+  if (field === "") return { field: "body", detail: "must be a JSON object" };
+  return { field, detail: ruleMeaning(keyword, params) };
+}
+
+function ruleMeaning(keyword: string, params: ErrorObject["params"]): string {
+  switch (keyword) {
+    case "type":
+      return `must be ${[params.type].flat().map(typeMeaning).join(" or ")}`;
+    case "minLength":
+      return "must not be empty";
+    case "maxLength":
+      return `must have at most ${params.limit} characters`;
+    case "minimum":
+      return `must be at least ${params.limit}`;
+    case "maximum":
+      return `must be at most ${params.limit}`;
+    case "pattern":
+      return patternMeanings[params.pattern] ?? "has a wrong form";
+    default:
+      return "breaks its rule";
+  }
+}
+
+function typeMeaning(type: string): string {
+  return type === "integer" ? "a whole number" : `a ${type}`;
+}

@@ -1,0 +1,112 @@
+import type { Transport } from "@connectrpc/connect";
+import type { Logger } from "@pelikuni/runtime/logger";
+import { OperatorError } from "@pelikuni/runtime/operator-error";
+import { listenError, PortTakenError } from "@pelikuni/runtime/port";
+import { buildWithResources } from "@pelikuni/runtime/resource-stack";
+import { createGrpcTransport, type GrpcTransportOptions } from "@pelikuni/runtime/rpc-transport";
+import { z } from "zod";
+import { collectOpenApi, serveDocumentation } from "./documentation.ts";
+import { createHttpServer, type RestServer } from "./http-server.ts";
+import { registerRoutes } from "./routes.ts";
+import { walletCaller } from "./wallet-calls.ts";
+
+/** The configuration section `gateway`. Sizes are in bytes, times in milliseconds. */
+export const gatewaySchema = z.strictObject({
+  /** The address to listen on. */
+  host: z.string().min(1).default("127.0.0.1"),
+  /** The port to listen on; 0 takes a free one. */
+  port: z.int().min(0).max(65_535).default(8_000),
+  /** Where the wallet-service answers gRPC. */
+  wallet_service_address: z
+    .string()
+    .regex(/^\S+:\d{1,5}$/, 'must be host:port, for example "localhost:50051"')
+    .default("localhost:50051"),
+  /** The largest message that the wallet-service may answer. */
+  wallet_message_bytes_max: z.int().min(65_536).default(4_194_304),
+  /** The largest body of a request. */
+  body_bytes_max: z.int().min(1_024).default(16_384),
+  /** The largest request line with all headers. */
+  header_bytes_max: z.int().min(1_024).default(16_384),
+  /** The most open connections; further ones are closed at once. */
+  connections_max: z.int().min(1).default(10_000),
+  /** The time in which a whole request must have arrived. */
+  receive_timeout_ms: z.int().min(100).default(10_000),
+  /** The time after which an idle connection is closed. */
+  keep_alive_timeout_ms: z.int().min(100).default(72_000),
+  /** The time without a byte in either direction after which any connection is cut. */
+  silence_timeout_ms: z.int().min(100).default(75_000),
+  /** The time in which a request is answered once it has arrived, repetitions included. */
+  request_timeout_ms: z.int().min(10).default(10_000),
+  /** The most attempts at a call that carries an Idempotency-Key; 1 repeats nothing. */
+  repeat_attempts_max: z.int().min(1).max(10).default(3),
+  /** The time before the first repetition; doubles each time. */
+  repeat_backoff_ms: z.int().min(1).default(100),
+  /** The time after a request's arrival in which a repetition may start. */
+  repeat_window_ms: z.int().min(0).default(600),
+});
+
+/** The parsed section `gateway`. */
+export type GatewayConfiguration = z.output<typeof gatewaySchema>;
+
+/** What a gateway needs. */
+export interface GatewayOptions {
+  readonly configuration: GatewayConfiguration;
+  readonly logger: Logger;
+  /** How to reach the wallet-service; gRPC to the configured address when it is left out. */
+  readonly walletTransport?: Transport;
+}
+
+/** A running gateway; disposing it answers what is in flight, then closes. */
+export interface Gateway extends AsyncDisposable {
+  /** The port it listens on. */
+  readonly port: number;
+}
+
+/**
+ * Starts serving REST.
+ *
+ * @throws OperatorError when the port is taken
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { configuration, logger } = options;
+  return buildWithResources(async (resources) => {
+    const transport =
+      options.walletTransport ?? resources.use(createGrpcTransport(grpcOptions(configuration)));
+    const app = createHttpServer(configuration, logger);
+    resources.use({ [Symbol.asyncDispose]: () => stop(app, configuration) });
+    await collectOpenApi(app);
+    registerRoutes(app, walletCaller(transport, configuration));
+    await serveDocumentation(app);
+    const port = await listen(app, configuration);
+    logger.info({ host: configuration.host, port }, "Serving REST");
+    return { port, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
+  });
+}
+
+function grpcOptions(configuration: GatewayConfiguration): GrpcTransportOptions {
+  return {
+    address: configuration.wallet_service_address,
+    messageBytesMax: configuration.wallet_message_bytes_max,
+    deadlineDefaultMs: configuration.request_timeout_ms,
+  };
+}
+
+/** Answers what is in flight; once every call must be over, what still stays open is cut. */
+async function stop(app: RestServer, { request_timeout_ms }: GatewayConfiguration): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), request_timeout_ms);
+  await app.close();
+  clearTimeout(cut);
+}
+
+async function listen(app: RestServer, { host, port }: GatewayConfiguration): Promise<number> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const reason = listenError(error, host, port);
+    if (!(reason instanceof PortTakenError)) throw reason;
+    throw new OperatorError(`${reason.message}; APP__GATEWAY__PORT sets another one`);
+  }
+  const address = app.server.address();
+  return typeof address === "object" && address !== null ? address.port : port;
+}
