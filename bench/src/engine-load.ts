@@ -1,0 +1,56 @@
+import { randomUUID } from "node:crypto";
+import { v7 } from "uuid";
+import { parseAmount } from "../../wallet-service/src/money.ts";
+import { requestKey } from "../../wallet-service/src/request-key.ts";
+import { type Command, fund, transfer } from "../../wallet-service/src/wallet.ts";
+import type { WalletEngine } from "../../wallet-service/src/wallet-engine.ts";
+import { choosePair, type Run, runCallers, type Workload, walletCount } from "./measurement.ts";
+
+type Amount = NonNullable<ReturnType<typeof parseAmount>>;
+
+const fundedAmount = amountOf("1000000");
+const transferredAmount = amountOf("0.01");
+
+/** Creates and funds the wallets of the benchmark; returns their ids. */
+export async function createWallets(engine: WalletEngine): Promise<string[]> {
+  const ids = Array.from({ length: walletCount }, () => v7());
+  await Promise.all(
+    ids.map(async (walletId) => {
+      await submit(engine, { kind: "walletCreated", walletId, userId: "bench", currency: "USD" });
+      await submit(engine, fund(walletId, fundedAmount));
+    }),
+  );
+  return ids;
+}
+
+/** Keeps callers busy with transfers, each with a request_id of its own. */
+export async function runEngine(
+  engine: WalletEngine,
+  walletIds: readonly string[],
+  options: { callers: number; durationMs: number; workload: Workload },
+): Promise<Run> {
+  const idOf = (index: number): string => walletIds[index] ?? "";
+  return await runCallers({
+    ...options,
+    call: async () => {
+      const [from, to] = choosePair(options.workload);
+      await submit(engine, transfer(idOf(from), idOf(to), transferredAmount));
+    },
+  });
+}
+
+/** As the RPC layer does it: the key is made of what the caller sent. */
+async function submit(engine: WalletEngine, command: Command): Promise<void> {
+  const requestId = randomUUID();
+  const request = { command, requestId, requestKey: requestKey("", requestId, command) };
+  const [outcome] = await Promise.all(engine.groupCommit.submit([request], Infinity));
+  if (outcome === undefined || "refusal" in outcome) {
+    throw new Error(`A transfer was refused: ${outcome?.refusal.reason}`);
+  }
+}
+
+function amountOf(text: string): Amount {
+  const amount = parseAmount(text);
+  if (amount === undefined) throw new Error(`${text} is no amount.`);
+  return amount;
+}

@@ -1,0 +1,29 @@
+import postgres from "postgres";
+import { z } from "zod";
+import { answerTask } from "./child-run.ts";
+import { choosePair, runCallers } from "./measurement.ts";
+
+const taskSchema = z.object({
+  url: z.string(),
+  clients: z.number(),
+  durationMs: z.number(),
+  workload: z.enum(["uniform", "hot"]),
+});
+
+// What pgbench does, where there is no pgbench: each client one prepared call after the other.
+answerTask(async (message) => {
+  const { url, clients, durationMs, workload } = taskSchema.parse(message);
+  const sql = postgres(url, { max: clients });
+  try {
+    return await runCallers({
+      callers: clients,
+      durationMs,
+      call: async () => {
+        const [from, to] = choosePair(workload);
+        await sql`select plain_transfer(${from + 1}, ${to + 1}, 0.01)`;
+      },
+    });
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+});
