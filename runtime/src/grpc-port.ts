@@ -1,10 +1,8 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { ServiceImplSpec } from "@connectrpc/connect";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { addGrpcService, type GrpcServiceOptions } from "./grpc-js-server.ts";
+import { addReflection } from "./grpc-reflection.ts";
 import { assertPortFree } from "./port.ts";
 
 /** What a gRPC port serves, and within which limits. */
@@ -56,7 +54,8 @@ export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> 
   });
   for (const service of services) addGrpcService(server, service, options);
   const health = addHealth(server, services);
-  addReflection(server, options);
+  const names = [...services.map(({ service }) => service.typeName), "grpc.health.v1.Health"];
+  addReflection(server, names, options.descriptorSet);
   await assertPortFree(host, port);
   const boundPort = await bind(server, host, port);
   return {
@@ -91,17 +90,4 @@ function addHealth(server: Server, services: readonly ServiceImplSpec[]): Health
 // The empty name stands for the whole server.
 function healthNames(services: readonly ServiceImplSpec[]): string[] {
   return ["", ...services.map(({ service }) => service.typeName)];
-}
-
-function addReflection(server: Server, { services, descriptorSet }: GrpcPortOptions): void {
-  const { file } = fromBinary(FileDescriptorSetSchema, descriptorSet);
-  const definition = {
-    format: "Protocol Buffer 3 EnumDescriptorProto" as const,
-    type: {},
-    fileDescriptorProtos: file.map((proto) =>
-      Buffer.from(toBinary(FileDescriptorProtoSchema, proto)),
-    ),
-  };
-  const names = services.map(({ service }) => service.typeName);
-  new ReflectionService({ pelikuni: definition }, { services: names }).addToServer(server);
 }

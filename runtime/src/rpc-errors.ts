@@ -93,13 +93,11 @@ export function messageTooLarge(messageBytesMax: number): ConnectError {
   return rpcError({
     code: Code.ResourceExhausted,
     reason: "MESSAGE_TOO_LARGE",
-    message: `The message is larger than ${messageBytesMax} bytes (setting limits.message_bytes_max)`,
+    message: `The message is larger than limits.message_bytes_max, ${messageBytesMax} bytes`,
   });
 }
 
-/**
- * The text as Unicode and no longer than the limit in UTF-16 units; what was cut off shows as "…".
- */
+/** The text as Unicode, within a limit in UTF-16 units; what was cut off shows as "…". */
 export function cutText(text: string, lengthMax: number): string {
   const cut = text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`;
   // No transport can carry a lone surrogate, which the cut itself may have left.

@@ -86,8 +86,7 @@ export async function onlyMessage<T>(messages: AsyncIterable<T>): Promise<T> {
   }
   const [first] = received;
   if (first === undefined || received.length > 1) {
-    const text = `This method takes exactly one message, not ${received.length === 0 ? "none" : "more"}`;
-    throw new ConnectError(text, Code.Unimplemented);
+    throw new ConnectError("This method takes exactly one message", Code.Unimplemented);
   }
   return first;
 }
