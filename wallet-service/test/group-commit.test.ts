@@ -27,7 +27,7 @@ test("a wallet is created, funded and pays another one", async () => {
     "25.5000",
   ]);
   const repeat = await accepted(engine, transfer(alice, bob, amountOf("25.5")), "first");
-  expect(repeat).toEqual({ ...answer, wallets: answer.wallets.map(({ head: _, ...w }: any) => w) });
+  expect(repeat).toMatchObject({ transactionId: answer.transactionId, position: answer.position });
   const refused = await submit(engine, transfer(alice, bob, amountOf("1000")));
   expect(refused).toEqual({ refusal: { reason: "INSUFFICIENT_BALANCE", walletId: alice } });
 });

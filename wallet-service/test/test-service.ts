@@ -1,0 +1,55 @@
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { WalletService as Contract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { buildWithResources } from "@pelikuni/runtime/resource-stack";
+import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
+import { createTestDatabase, type TestDatabase } from "../../e2e/src/test-database.ts";
+import { startWalletService, walletServiceSchema } from "../src/start-wallet-service.ts";
+import { quiet } from "./test-engine.ts";
+
+/** A wallet-service on a database of its own, and a client over each way in. */
+export interface ServiceBed extends AsyncDisposable {
+  readonly database: TestDatabase;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly inProcess: Client<typeof Contract>;
+  readonly grpc: Client<typeof Contract>;
+}
+
+/** Starts it; `settings` replace keys of the section `wallet_service`. */
+export async function startServiceBed(settings: object = {}): Promise<ServiceBed> {
+  return await buildWithResources(async (resources) => {
+    const database = resources.use(await createTestDatabase());
+    const configuration = walletServiceSchema.parse({
+      grpc: { host: "127.0.0.1", port: 0 },
+      http: { host: "127.0.0.1", port: 0, cors_origins: [] },
+      database: {
+        url: database.serviceUrl,
+        migration_url: database.ownerUrl,
+        connections_max: 4,
+      },
+      limits: {},
+      queue_length_max: 1_000,
+      cached_wallets_max: 1_000,
+      currencies: ["USD", "EUR"],
+      request_ids_kept_days: 7,
+      ...settings,
+    });
+    const service = resources.use(await startWalletService({ configuration, logger: quiet }));
+    const transport = resources.use(
+      createGrpcTransport({
+        address: `127.0.0.1:${service.grpcPort}`,
+        messageBytesMax: 4 * 1024 * 1024,
+        deadlineDefaultMs: 10_000,
+      }),
+    );
+    const client = (over: Transport) => createClient(Contract, over);
+    return {
+      database,
+      grpcPort: service.grpcPort,
+      httpPort: service.httpPort,
+      inProcess: client(service.transport),
+      grpc: client(transport),
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
