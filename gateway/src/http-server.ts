@@ -74,6 +74,7 @@ export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer
   app.setErrorHandler((error, _request, reply) => sendFailure(error, reply));
   acceptJsonAlone(app);
   refuseUnknownRoutes(app);
+  releaseClientsOnStop(app);
   return app;
 }
 
@@ -108,6 +109,19 @@ function refuseUnknownRoutes(app: RestServer): void {
   app.setNotFoundHandler((request, reply) =>
     sendProblem(reply, table.refusal(request.method, request.url)),
   );
+}
+
+/** Fastify tells only clients that ask during the stop, not those that wait when it begins. */
+function releaseClientsOnStop(app: RestServer): void {
+  let stopping = false;
+  app.addHook("preClose", (done) => {
+    stopping = true;
+    done();
+  });
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    if (stopping) reply.header("Connection", "close");
+    done();
+  });
 }
 
 function answerBytes(error: Error, socket: Socket): void {
