@@ -1,8 +1,8 @@
 import { gatewaySchema } from "@pelikuni/gateway/start-gateway";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
-import { walletServiceSchema } from "@pelikuni/wallet-service/start-wallet-service";
-import { localSchema, startEverything } from "./start-everything.ts";
+import { createLogger, logSchema } from "@pelikuni/runtime/logger";
+import { localSchema, localWalletServiceSchema, startEverything } from "./start-everything.ts";
 import { describeAddresses } from "./welcome.ts";
 
 const stopDeadlineMs = 30_000;
@@ -10,12 +10,13 @@ const stopDeadlineMs = 30_000;
 await runUntilSignal({
   name: "pelikuni",
   stopDeadlineMs,
-  start: async (logger) => {
+  start: async () => {
+    const log = loadConfiguration("log", logSchema);
     const everything = await startEverything({
       local: loadConfiguration("local", localSchema),
-      walletService: loadConfiguration("wallet_service", walletServiceSchema),
+      walletService: loadConfiguration("wallet_service", localWalletServiceSchema),
       gateway: loadConfiguration("gateway", gatewaySchema),
-      logger,
+      createLogger: (name) => createLogger(name, log),
     });
     process.stdout.write(describeAddresses(everything));
     return everything;

@@ -4,7 +4,7 @@ import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import {
   startWalletService,
-  type WalletServiceConfiguration,
+  walletServiceSchema,
 } from "@pelikuni/wallet-service/start-wallet-service";
 import { z } from "zod";
 import { startEmbeddedPostgres } from "./embedded-postgres.ts";
@@ -20,12 +20,19 @@ export const localSchema = z.strictObject({
 /** The parsed section `local`. */
 export type LocalConfiguration = z.output<typeof localSchema>;
 
-/** What everything together needs; `database.url` of the wallet-service is replaced. */
+/** The section `wallet_service`, where the database's address may be missing: it is given here. */
+export const localWalletServiceSchema = walletServiceSchema.extend({
+  database: walletServiceSchema.shape.database.partial({ url: true }),
+});
+
+/** What everything together needs. */
 export interface EverythingOptions {
   readonly local: LocalConfiguration;
-  readonly walletService: WalletServiceConfiguration;
+  /** The database's address in it is not used. */
+  readonly walletService: z.output<typeof localWalletServiceSchema>;
   readonly gateway: GatewayConfiguration;
-  readonly logger: Logger;
+  /** Makes the logger of a service of this name. */
+  readonly createLogger: (name: string) => Logger;
 }
 
 /** All services and their Postgres, running in this process. */
@@ -40,13 +47,18 @@ const database = "pelikuni_wallet";
 
 /** Starts an embedded Postgres and every service on it; when one fails, all are stopped. */
 export function startEverything(options: EverythingOptions): Promise<Everything> {
-  const { local, logger } = options;
+  const { local, createLogger } = options;
+  if (options.walletService.database.url !== undefined) {
+    createLogger("pelikuni").warn(
+      "wallet_service.database.url is not used here: an embedded Postgres is",
+    );
+  }
   return buildWithResources(async (resources) => {
     const postgres = resources.use(
       await startEmbeddedPostgres({
         directory: path.resolve(projectDirectory, local.directory),
         port: local.postgres_port,
-        logger: logger.child({ name: "postgres" }),
+        logger: createLogger("postgres"),
       }),
     );
     await postgres.createDatabase(database);
@@ -60,13 +72,13 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
             migration_url: postgres.ownerUrl(database),
           },
         },
-        logger: logger.child({ name: "wallet-service" }),
+        logger: createLogger("wallet-service"),
       }),
     );
     const gateway = resources.use(
       await startGateway({
         configuration: options.gateway,
-        logger: logger.child({ name: "gateway" }),
+        logger: createLogger("gateway"),
         walletTransport: wallet.transport,
       }),
     );
