@@ -123,6 +123,8 @@ function connect(options: DatabaseClientOptions): Connected {
     // A connection is closed when it breaks, not because of its age in the middle of a group.
     max_lifetime: null,
     types: { bigint: postgres.BigInt },
+    // Its look-up ends in an unhandled rejection when the connection breaks at that moment.
+    fetch_types: false,
     onclose: () => {
       connected.alive = false;
     },

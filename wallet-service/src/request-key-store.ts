@@ -1,4 +1,5 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
+import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
 
 /** A request that was acted on. */
 export interface TakenKey {
@@ -11,7 +12,7 @@ export interface TakenKey {
 export async function findTakenKeys(sql: Sql, keys: readonly string[]): Promise<TakenKey[]> {
   return await sql<TakenKey[]>`
     select key, fingerprint, transaction_id as "transactionId" from request_keys
-    where key = any(${keys}::uuid[])`;
+    where key = any(${arrayLiteral(keys)}::uuid[])`;
 }
 
 /**

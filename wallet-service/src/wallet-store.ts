@@ -1,4 +1,5 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
+import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
 import postgres from "postgres";
 import { formatAmount, storedAmount } from "./money.ts";
 import type { WalletStatus } from "./wallet.ts";
@@ -35,10 +36,6 @@ export type CommitResult =
   /** A request key belongs to an earlier request. */
   | { readonly outcome: "taken" };
 
-// The driver guesses an array's type from its first element, and guesses these wrong: the numbers are
-// the array types of Postgres (pg_type.oid).
-const arrayType = { bytea: 1001, bigint: 1016, timestamptz: 1185 };
-
 /** Commits a group as a transaction of its own, if every wallet is as it was seen. */
 export async function commitGroup(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
   return await takenOr(commitCall(sql, group));
@@ -55,7 +52,7 @@ export async function lockWallets(
   const [, rows] = await Promise.all([
     sql`begin`,
     sql<WalletRow[]>`
-      select ${walletColumns(sql)} from wallets where id = any(${ids}::uuid[])
+      select ${walletColumns(sql)} from wallets where id = any(${arrayLiteral(ids)}::uuid[])
       order by id for no key update`,
   ]);
   return byId(rows);
@@ -74,7 +71,7 @@ export async function findWallets(
 ): Promise<Map<string, RecordedWallet>> {
   return byId(
     await sql<WalletRow[]>`
-      select ${walletColumns(sql)} from wallets where id = any(${ids}::uuid[])`,
+      select ${walletColumns(sql)} from wallets where id = any(${arrayLiteral(ids)}::uuid[])`,
   );
 }
 
@@ -101,32 +98,25 @@ export async function listWallets(
 
 async function commitCall(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
   const { seen, created, changed, keys } = group;
-  const bigints = (list: (bigint | null)[]) => sql.array(list, arrayType.bigint);
-  const byteas = (list: (Uint8Array | null)[]) => sql.array(list, arrayType.bytea);
-  const instants = (list: number[]) =>
-    sql.array(
-      list.map((ms) => new Date(ms)),
-      arrayType.timestamptz,
-    );
   const rows = await sql<{ firstPosition: bigint | null }[]>`
     select commit_group(
-      ${seen.map((wallet) => wallet.id)},
-      ${bigints(seen.map((wallet) => wallet.state?.version ?? null))},
-      ${byteas(seen.map((wallet) => wallet.state?.head ?? null))},
-      ${created.map((wallet) => wallet.id)},
-      ${created.map((wallet) => wallet.userId)},
-      ${created.map((wallet) => wallet.currency)},
-      ${byteas(created.map((wallet) => wallet.head))},
-      ${instants(created.map((wallet) => wallet.createTimeMs))},
-      ${changed.map((wallet) => wallet.id)},
-      ${changed.map((wallet) => formatAmount(wallet.balance))},
-      ${bigints(changed.map((wallet) => wallet.version))},
-      ${byteas(changed.map((wallet) => wallet.head))},
-      ${instants(changed.map((wallet) => wallet.updateTimeMs))},
-      ${keys.map((key) => key.key)},
-      ${byteas(keys.map((key) => key.fingerprint))},
-      ${keys.map((key) => key.transactionId)},
-      ${group.refusedKeys},
+      ${arrayLiteral(seen.map((wallet) => wallet.id))},
+      ${arrayLiteral(seen.map((wallet) => wallet.state?.version ?? null))},
+      ${arrayLiteral(seen.map((wallet) => wallet.state?.head ?? null))},
+      ${arrayLiteral(created.map((wallet) => wallet.id))},
+      ${arrayLiteral(created.map((wallet) => wallet.userId))},
+      ${arrayLiteral(created.map((wallet) => wallet.currency))},
+      ${arrayLiteral(created.map((wallet) => wallet.head))},
+      ${arrayLiteral(created.map((wallet) => new Date(wallet.createTimeMs)))},
+      ${arrayLiteral(changed.map((wallet) => wallet.id))},
+      ${arrayLiteral(changed.map((wallet) => formatAmount(wallet.balance)))},
+      ${arrayLiteral(changed.map((wallet) => wallet.version))},
+      ${arrayLiteral(changed.map((wallet) => wallet.head))},
+      ${arrayLiteral(changed.map((wallet) => new Date(wallet.updateTimeMs)))},
+      ${arrayLiteral(keys.map((key) => key.key))},
+      ${arrayLiteral(keys.map((key) => key.fingerprint))},
+      ${arrayLiteral(keys.map((key) => key.transactionId))},
+      ${arrayLiteral(group.refusedKeys)},
       ${group.segmentId}, ${group.eventCount}, ${group.events}, ${group.eventHashes}
     ) as "firstPosition"`;
   const firstPosition = rows[0]?.firstPosition ?? null;

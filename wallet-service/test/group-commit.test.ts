@@ -1,8 +1,21 @@
 import { v7 } from "uuid";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { CommandOutcome } from "../src/command-outcome.ts";
 import { formatAmount } from "../src/money.ts";
 import { type Command, fund, transfer } from "../src/wallet.ts";
-import { accepted, amountOf, createEngineBed, type EngineBed, submit } from "./test-engine.ts";
+import type { WalletEngine } from "../src/wallet-engine.ts";
+import { commitGroup, findWallets, type GroupToCommit } from "../src/wallet-store.ts";
+import {
+  accepted,
+  amountOf,
+  createEngineBed,
+  type EngineBed,
+  requestOf,
+  submit,
+  untilBlocked,
+} from "./test-engine.ts";
+
+// Each test holds one rule of the commit protocol; docs/ARCHITECTURE.md lists the rules.
 
 let bed: EngineBed;
 beforeAll(async () => {
@@ -12,22 +25,338 @@ afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
 
-function creation(userId = "alice", currency = "USD"): Command {
-  return { kind: "walletCreated", walletId: v7(), userId, currency };
+async function walletWith(engine: WalletEngine, funds = "0"): Promise<string> {
+  const walletId = v7();
+  await accepted(engine, { kind: "walletCreated", walletId, userId: "alice", currency: "USD" });
+  if (funds !== "0") await accepted(engine, fund(walletId, amountOf(funds)));
+  return walletId;
 }
 
-test("a wallet is created, funded and pays another one", async () => {
+/** Submits commands so that they land in one group. */
+async function together(
+  engine: WalletEngine,
+  commands: readonly (readonly [Command, string?])[],
+): Promise<PromiseSettledResult<CommandOutcome>[]> {
+  const requests = commands.map(([command, requestId]) => requestOf(command, requestId));
+  return await Promise.allSettled(engine.groupCommit.submit(requests, Infinity));
+}
+
+function told(results: readonly PromiseSettledResult<CommandOutcome>[]): string[] {
+  return results.map((result) => {
+    if (result.status === "rejected") return String(result.reason.reason);
+    const outcome = result.value;
+    if ("refusal" in outcome) return outcome.refusal.reason;
+    return formatAmount(outcome.answer.wallets[0]?.balance ?? amountOf("0"));
+  });
+}
+
+async function balanceOf(walletId: string): Promise<string | undefined> {
+  const rows = await bed.owner<{ balance: string }[]>`
+    select balance from wallets where id = ${walletId}`;
+  return rows[0]?.balance;
+}
+
+async function journalRows(): Promise<number> {
+  const rows = await bed.owner<{ count: bigint }[]>`select count(*) from journal`;
+  return Number(rows[0]?.count);
+}
+
+/** A group that commits nothing but its comparison. */
+function compareOnly(seen: GroupToCommit["seen"]): GroupToCommit {
+  return {
+    seen,
+    created: [],
+    changed: [],
+    keys: [],
+    refusedKeys: [],
+    segmentId: v7(),
+    eventCount: 0,
+    events: Buffer.alloc(0),
+    eventHashes: Buffer.alloc(0),
+  };
+}
+
+async function stateOf(engine: WalletEngine, id: string): Promise<GroupToCommit["seen"][number]> {
+  return { id, state: await engine.reader.read(id) };
+}
+
+describe("what a command looked at is compared", () => {
+  test("money that arrived through another replica is not denied from a stale cache", async () => {
+    const [here, there] = [bed.replica(), bed.replica()];
+    const alice = await walletWith(here);
+    const bob = await walletWith(here);
+    await accepted(there, fund(alice, amountOf("5")));
+    const outcome = await submit(here, transfer(alice, bob, amountOf("5")));
+    expect(outcome).toHaveProperty("answer");
+  });
+
+  test("money that left through another replica is not spent again", async () => {
+    const [here, there] = [bed.replica(), bed.replica()];
+    const alice = await walletWith(here, "5");
+    const bob = await walletWith(here);
+    await accepted(there, transfer(alice, bob, amountOf("5")));
+    const outcome = await submit(here, transfer(alice, bob, amountOf("5")));
+    expect(outcome).toEqual({ refusal: { reason: "INSUFFICIENT_BALANCE", walletId: alice } });
+    expect(await balanceOf(bob)).toBe("5.0000");
+  });
+
+  test("a wallet seen as absent that exists by now is a mismatch", async () => {
+    const engine = bed.replica();
+    const id = await walletWith(engine);
+    const result = await engine.pool.call((sql) =>
+      commitGroup(sql, compareOnly([{ id, state: undefined }])),
+    );
+    expect(result.outcome).toBe("stale");
+  });
+
+  test("a wallet seen that is missing from the table is a mismatch", async () => {
+    const engine = bed.replica();
+    const { state } = await stateOf(engine, await walletWith(engine));
+    const result = await engine.pool.call((sql) =>
+      commitGroup(sql, compareOnly([{ id: v7(), state }])),
+    );
+    expect(result.outcome).toBe("stale");
+  });
+
+  test("an absent wallet that is absent is no mismatch", async () => {
+    const engine = bed.replica();
+    const result = await engine.pool.call((sql) =>
+      commitGroup(sql, compareOnly([{ id: v7(), state: undefined }])),
+    );
+    expect(result.outcome).toBe("committed");
+  });
+
+  test("the same version with another head is a mismatch: another history made it", async () => {
+    const engine = bed.replica();
+    const id = await walletWith(engine);
+    const { state } = await stateOf(engine, id);
+    if (!state) throw new Error("The wallet is missing.");
+    const head = Buffer.alloc(32, 7);
+    const result = await engine.pool.call((sql) =>
+      commitGroup(sql, compareOnly([{ id, state: { ...state, head } }])),
+    );
+    expect(result.outcome).toBe("stale");
+  });
+
+  test("a group of refusals writes nothing", async () => {
+    const engine = bed.replica();
+    const alice = await walletWith(engine, "1");
+    const bob = await walletWith(engine);
+    const before = await journalRows();
+    const results = await together(engine, [
+      [transfer(alice, bob, amountOf("2")), "refused-once"],
+      [transfer(alice, v7(), amountOf("1"))],
+    ]);
+    expect(told(results)).toEqual(["INSUFFICIENT_BALANCE", "WALLET_NOT_FOUND"]);
+    expect(await journalRows()).toBe(before);
+  });
+
+  test("the comparison comes after the lock: a change committed while it waited is seen", async () => {
+    const engine = bed.replica();
+    const seen = await stateOf(engine, await walletWith(engine));
+    let result: Promise<{ outcome: string }> | undefined;
+    await bed.owner.begin(async (sql) => {
+      await sql`update wallets set version = version + 1 where id = ${seen.id}`;
+      result = engine.pool.call((other) => commitGroup(other, compareOnly([seen])));
+      await untilBlocked(bed, 1);
+    });
+    expect(await result).toEqual({ outcome: "stale" });
+  });
+});
+
+describe("request keys", () => {
+  test("a retry whose first try took all the money gets the first answer, from any replica", async () => {
+    const engine = bed.replica();
+    const alice = await walletWith(engine, "5");
+    const bob = await walletWith(engine);
+    const all = transfer(alice, bob, amountOf("5"));
+    const first = await accepted(engine, all, "all-of-it");
+    for (const replica of [engine, bed.replica()]) {
+      const repeat = await accepted(replica, all, "all-of-it");
+      expect(repeat.transactionId).toBe(first.transactionId);
+      expect(repeat.position).toBe(first.position);
+      expect(repeat.wallets.map(({ balance }) => formatAmount(balance))).toEqual([
+        "0.0000",
+        "5.0000",
+      ]);
+    }
+  });
+
+  test("a repeat with other input is refused though its own decision would be a refusal", async () => {
+    const engine = bed.replica();
+    const alice = await walletWith(engine, "5");
+    const bob = await walletWith(engine);
+    await accepted(engine, transfer(alice, bob, amountOf("5")), "other-input");
+    const outcome = await submit(engine, transfer(alice, bob, amountOf("6")), "other-input");
+    expect(outcome).toEqual({ refusal: { reason: "REQUEST_ID_REUSED" } });
+  });
+
+  test("within a group the first accepted command owns its key", async () => {
+    const engine = bed.replica();
+    const alice = await walletWith(engine, "1");
+    const bob = await walletWith(engine);
+    const results = await together(engine, [
+      [transfer(alice, bob, amountOf("9")), "group-key"],
+      [fund(alice, amountOf("8"))],
+      [transfer(alice, bob, amountOf("9")), "group-key"],
+      [transfer(alice, bob, amountOf("9")), "group-key"],
+      [transfer(alice, bob, amountOf("1")), "group-key"],
+    ]);
+    expect(told(results)).toEqual([
+      "INSUFFICIENT_BALANCE",
+      "9.0000",
+      "0.0000",
+      "0.0000",
+      "REQUEST_ID_REUSED",
+    ]);
+    expect(await balanceOf(bob)).toBe("9.0000");
+    const rows = await bed.owner`
+      select key from request_keys where key = ${requestOf(fund(bob, amountOf("1")), "group-key").requestKey?.key ?? ""}`;
+    expect(rows).toHaveLength(1);
+  });
+
+  test("a taken key answers its own command and lets the rest of the group through", async () => {
+    const engine = bed.replica();
+    const alice = await walletWith(engine, "10");
+    const bob = await walletWith(engine);
+    await accepted(engine, transfer(alice, bob, amountOf("1")), "taken-before");
+    const results = await together(engine, [
+      [transfer(alice, bob, amountOf("2")), "new-one"],
+      [transfer(alice, bob, amountOf("1")), "taken-before"],
+      [transfer(alice, bob, amountOf("3"))],
+    ]);
+    expect(told(results)).toEqual(["7.0000", "9.0000", "4.0000"]);
+    expect(await balanceOf(bob)).toBe("6.0000");
+  });
+
+  test("one request_id sent to three replicas at once acts once", async () => {
+    const replicas = [bed.replica(), bed.replica(), bed.replica()];
+    for (let round = 0; round < 20; round += 1) {
+      const [first] = replicas;
+      if (!first) throw new Error("There is no replica.");
+      const alice = await walletWith(first, "5");
+      const bob = await walletWith(first);
+      const answers = await Promise.all(
+        replicas.map((replica) =>
+          accepted(replica, transfer(alice, bob, amountOf("2")), `everywhere-${round}`),
+        ),
+      );
+      expect(new Set(answers.map(({ transactionId }) => transactionId)).size).toBe(1);
+      expect(await balanceOf(alice)).toBe("3.0000");
+    }
+  });
+
+  test("groups that share keys and wallets in opposite orders do not deadlock", async () => {
+    const replicas = [bed.replica(), bed.replica()];
+    const [first] = replicas;
+    if (!first) throw new Error("There is no replica.");
+    const wallets = await Promise.all(Array.from({ length: 30 }, () => walletWith(first)));
+    const deadlocks = async (): Promise<bigint | undefined> => {
+      const rows = await bed.owner<{ deadlocks: bigint }[]>`
+        select deadlocks from pg_stat_database where datname = current_database()`;
+      return rows[0]?.deadlocks;
+    };
+    const before = await deadlocks();
+    for (let round = 0; round < 30; round += 1) {
+      const commands = wallets.map((id, index) => {
+        return [fund(id, amountOf("1")), `shared-${round}-${index}`] as const;
+      });
+      const results = await Promise.all(
+        replicas.map((replica, index) =>
+          together(replica, index === 0 ? commands : commands.toReversed()),
+        ),
+      );
+      for (const result of results.flat()) expect(result.status).toBe("fulfilled");
+    }
+    for (const id of wallets) expect(await balanceOf(id)).toBe("30.0000");
+    expect(await deadlocks()).toBe(before);
+  });
+});
+
+describe("a group", () => {
+  test("does not fail for one command that Postgres rejects", async () => {
+    const engine = bed.replica();
+    const alice = await walletWith(engine, "10");
+    // The contract's rules would stop this name; the table's check does it here.
+    const odd: Command = {
+      kind: "walletCreated",
+      walletId: v7(),
+      userId: "x".repeat(101),
+      currency: "USD",
+    };
+    const results = await together(engine, [
+      [fund(alice, amountOf("1"))],
+      [odd],
+      [fund(alice, amountOf("2"))],
+      [fund(alice, amountOf("3"))],
+    ]);
+    expect(told(results)).toEqual(["11.0000", "INTERNAL", "13.0000", "16.0000"]);
+    expect(await balanceOf(alice)).toBe("16.0000");
+  });
+
+  test("sees a wallet that another replica created after it was found missing", async () => {
+    const [here, there] = [bed.replica(), bed.replica()];
+    const walletId = v7();
+    const funding = fund(walletId, amountOf("1"));
+    expect(await submit(here, funding)).toHaveProperty("refusal.reason", "WALLET_NOT_FOUND");
+    await accepted(there, { kind: "walletCreated", walletId, userId: "bob", currency: "USD" });
+    expect(await submit(here, funding)).toHaveProperty("answer");
+  });
+
+  test("commits though its wallets do not fit into the cache", async () => {
+    const engine = bed.replica({ cachedWalletsMax: 1 });
+    const wallets = await Promise.all(Array.from({ length: 10 }, () => walletWith(engine, "10")));
+    const results = await together(
+      engine,
+      wallets.map((id, index) => {
+        return [transfer(id, wallets[(index + 1) % 10] ?? "", amountOf("10"))] as const;
+      }),
+    );
+    for (const result of results) expect(result).toHaveProperty("value.answer");
+  });
+
+  test("past its deadline a command never runs", async () => {
+    const engine = bed.replica();
+    const alice = await walletWith(engine);
+    const late = engine.groupCommit.submit(
+      [requestOf(fund(alice, amountOf("1")))],
+      performance.now() - 1,
+    );
+    await expect(late[0]).rejects.toMatchObject({ reason: "DEADLINE_EXCEEDED" });
+    await accepted(engine, fund(alice, amountOf("2")));
+    expect(await balanceOf(alice)).toBe("2.0000");
+  });
+
+  test("is decided on the time of the latest change, whatever the replica's clock says", async () => {
+    const hourMs = 3_600_000;
+    const [ahead, behind] = [
+      bed.replica({ now: () => Date.now() + hourMs }),
+      bed.replica({ now: () => Date.now() - hourMs }),
+    ];
+    const alice = await walletWith(ahead);
+    const first = await accepted(ahead, fund(alice, amountOf("1")));
+    const second = await accepted(behind, fund(alice, amountOf("1")));
+    expect(second.occurredAtMs).toBeGreaterThanOrEqual(first.occurredAtMs);
+    const [stored] = (await findWallets(bed.owner, [alice])).values();
+    expect(stored?.updateTimeMs).toBe(second.occurredAtMs);
+  });
+});
+
+test("the service's role can neither change nor remove what is recorded", async () => {
   const engine = bed.replica();
-  const alice = (await accepted(engine, creation())).wallets[0]?.id ?? "";
-  const bob = (await accepted(engine, creation("bob"))).wallets[0]?.id ?? "";
-  await accepted(engine, fund(alice, amountOf("100")));
-  const answer = await accepted(engine, transfer(alice, bob, amountOf("25.5")), "first");
-  expect(answer.wallets.map(({ balance }) => formatAmount(balance))).toEqual([
-    "74.5000",
-    "25.5000",
-  ]);
-  const repeat = await accepted(engine, transfer(alice, bob, amountOf("25.5")), "first");
-  expect(repeat).toMatchObject({ transactionId: answer.transactionId, position: answer.position });
-  const refused = await submit(engine, transfer(alice, bob, amountOf("1000")));
-  expect(refused).toEqual({ refusal: { reason: "INSUFFICIENT_BALANCE", walletId: alice } });
+  await walletWith(engine, "1");
+  const forbidden = [
+    "update journal set event_count = 1",
+    "delete from journal",
+    "truncate journal",
+    "delete from wallets",
+    "update wallets set user_id = 'mallory'",
+    "update request_keys set transaction_id = gen_random_uuid()",
+    "drop table journal",
+  ];
+  for (const statement of forbidden) {
+    await expect(engine.pool.call((sql) => sql.unsafe(statement))).rejects.toThrow(
+      /permission denied|must be owner/,
+    );
+  }
 });

@@ -3,6 +3,7 @@ import { createLogger } from "@pelikuni/runtime/logger";
 import { migrate } from "@pelikuni/runtime/migrations";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
 import postgres from "postgres";
+import { expect } from "vitest";
 import { createTestDatabase } from "../../e2e/src/test-database.ts";
 import type { Request } from "../src/command-group.ts";
 import type { Answer, CommandOutcome } from "../src/command-outcome.ts";
@@ -17,7 +18,15 @@ export interface EngineBed extends AsyncDisposable {
   readonly owner: postgres.Sql<{ bigint: bigint }>;
   readonly serviceUrl: string;
   /** Another replica on the same database. */
-  replica(options?: { databaseUrl?: string; now?: () => number }): WalletEngine;
+  replica(options?: ReplicaOptions): WalletEngine;
+}
+
+/** In what a replica differs from the others. */
+export interface ReplicaOptions {
+  /** Another way to the same database. */
+  readonly databaseUrl?: string;
+  readonly now?: () => number;
+  readonly cachedWalletsMax?: number;
 }
 
 export const quiet = createLogger("test", { level: "silent", format: "json" });
@@ -47,14 +56,14 @@ export async function createEngineBed(): Promise<EngineBed> {
 
 function replica(
   serviceUrl: string,
-  options: { databaseUrl?: string; now?: () => number },
+  options: ReplicaOptions,
   resources: ResourceStack,
 ): WalletEngine {
   return createWalletEngine(
     {
       databaseUrl: options.databaseUrl ?? serviceUrl,
       connectionsMax: 4,
-      cachedWalletsMax: 10_000,
+      cachedWalletsMax: options.cachedWalletsMax ?? 10_000,
       queueLengthMax: 10_000,
       now: options.now ?? Date.now,
       logger: quiet,
@@ -96,4 +105,16 @@ export function amountOf(text: string): NonNullable<ReturnType<typeof parseAmoun
   const amount = parseAmount(text);
   if (amount === undefined) throw new Error(`${text} is no amount.`);
   return amount;
+}
+
+/** Waits until so many sessions of this database wait for a lock. */
+export async function untilBlocked(bed: EngineBed, count: number): Promise<void> {
+  await expect
+    .poll(async () => {
+      const rows = await bed.owner<{ blocked: bigint }[]>`
+        select count(distinct pid) as blocked from pg_locks join pg_stat_activity using (pid)
+        where datname = current_database() and not granted`;
+      return Number(rows[0]?.blocked);
+    })
+    .toBeGreaterThanOrEqual(count);
 }
