@@ -162,8 +162,10 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
         : await decideOptimistically(left, untilMs);
       if (result.outcome === "committed") return answer(left, decided, result.firstPosition);
       if (result.outcome === "taken") {
+        logger.debug({ requests: left.length, locked }, "A group met taken request keys.");
         left = await repeated.answer(left);
       } else {
+        logger.debug({ requests: left.length, locked }, "A group lost a race.");
         // Another replica was faster. Under lock the group cannot lose, nor can its successors.
         locked = true;
         lockedGroupsLeft = lockedGroupsAfterLostRace;
