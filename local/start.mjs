@@ -1,4 +1,7 @@
 // npm start: installs what is missing, then runs everything from its sources.
+//
+// package.json starts this by `exec`, so that no shell stands between npm and this process: some
+// shells die of a signal and pass nothing on. cmd.exe has no `exec` and takes the second command.
 import "./install-missing.mjs";
 import path from "node:path";
 import { runChild } from "./run-child.mjs";
