@@ -35,18 +35,27 @@ export interface RestAnswer {
   readonly body: unknown;
 }
 
+/** Where to put something between the parts: each function gets a port and gives the one to use. */
+export interface RestServiceDetours {
+  readonly postgresPort?: (port: number) => number | Promise<number>;
+  readonly grpcPort?: (port: number) => number | Promise<number>;
+}
+
 /** Starts everything between a REST client and the tables. */
-export function startRestService(): Promise<RestService> {
+export function startRestService(detours: RestServiceDetours = {}): Promise<RestService> {
   return buildWithResources(async (resources) => {
     const logger = createLogger("e2e", { level: "silent", format: "json" });
     const database = resources.use(await createTestDatabase());
+    const serviceUrl = new URL(database.serviceUrl);
+    const postgresPort = await detours.postgresPort?.(Number(serviceUrl.port));
+    if (postgresPort !== undefined) serviceUrl.port = String(postgresPort);
     const wallets = resources.use(
       await startWalletService({
         configuration: walletServiceSchema.parse({
           grpc: { host: "127.0.0.1", port: 0 },
           http: { host: "127.0.0.1", port: 0, cors_origins: [] },
           database: {
-            url: database.serviceUrl,
+            url: serviceUrl.href,
             migration_url: database.ownerUrl,
             connections_max: 4,
           },
@@ -59,7 +68,8 @@ export function startRestService(): Promise<RestService> {
         logger,
       }),
     );
-    const wallet_service_address = `127.0.0.1:${wallets.grpcPort}`;
+    const grpcPort = (await detours.grpcPort?.(wallets.grpcPort)) ?? wallets.grpcPort;
+    const wallet_service_address = `127.0.0.1:${grpcPort}`;
     const configuration = gatewaySchema.parse({ port: 0, wallet_service_address });
     const gateway = resources.use(await startGateway({ configuration, logger }));
     const origin = `http://127.0.0.1:${gateway.port}`;
