@@ -1,0 +1,57 @@
+import { auditDatabase } from "./journal-audit.ts";
+import { createLedger } from "./ledger.ts";
+import { auditLedger } from "./ledger-audit.ts";
+import { type LoadOptions, runLoad } from "./load.ts";
+import type { ReplicaBed } from "./replica-bed.ts";
+import { figuresOf, type RunFigures } from "./run-report.ts";
+import { createWalletCaller } from "./wallet-caller.ts";
+
+/** What to run, and what may go wrong in it. */
+export interface RunOptions extends Pick<LoadOptions, "durationMs" | "sharedWallets" | "seed"> {
+  /** Faults that callers may be answered, as "code/reason"; they then repeat elsewhere. */
+  readonly faultsAllowed: ReadonlySet<string>;
+  /** Runs beside the load until the signal says that it is over. */
+  readonly disturb?: (over: AbortSignal) => Promise<void>;
+}
+
+/** What a run came to. */
+export interface RunOutcome {
+  /** Everything that was wrong; empty when all is well. */
+  readonly findings: readonly string[];
+  readonly figures: RunFigures;
+}
+
+const callers = 64;
+
+/** Runs the load over all replicas, then audits the database and every answer. */
+export async function runOnReplicas(bed: ReplicaBed, options: RunOptions): Promise<RunOutcome> {
+  const ledger = createLedger();
+  const over = new AbortController();
+  const load = runLoad({
+    ...options,
+    caller: createWalletCaller(bed.clients, ledger),
+    replicas: bed.clients.length,
+    callers,
+    repeats: options.faultsAllowed.size > 0,
+  }).finally(() => over.abort());
+  await Promise.all([load, options.disturb?.(over.signal)]);
+  const audit = await auditDatabase(bed.owner);
+  const findings = [...audit.findings, ...auditLedger(audit, ledger, options.faultsAllowed)];
+  for (const [text, times] of bed.logCounts()) {
+    if (/^(crash|error|fatal):/.test(text)) findings.push(`${times} times in the logs: ${text}`);
+  }
+  const figures = figuresOf(audit, ledger);
+  tell(options, figures, bed.logCounts(), findings.length);
+  return { findings, figures };
+}
+
+function tell(
+  { seed, durationMs, sharedWallets }: RunOptions,
+  figures: RunFigures,
+  logCounts: ReadonlyMap<string, number>,
+  findings: number,
+): void {
+  const run = { seed, durationMs, sharedWallets, findings };
+  const report = { ...run, ...figures, logged: Object.fromEntries(logCounts) };
+  process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+}
