@@ -7,12 +7,22 @@ import type { WalletReader } from "./wallet-reader.ts";
 export type CommandInputs = ReadonlyMap<string, RecordedWallet | undefined>;
 
 /**
- * Gathers the states that decide a command: from the cache, the others from the database. What was
- * read stays with the command and does not fill the cache, which only commits may write.
+ * Gathers the states that decide each command: from the cache, the others from the database. What
+ * was read stays with its command and does not fill the cache, which only commits may write.
  *
  * @returns a promise only when something had to be read
  */
 export function readInputs(
+  commands: readonly Command[],
+  cache: WalletCache,
+  reader: WalletReader,
+): CommandInputs[] | Promise<CommandInputs[]> {
+  const inputs = commands.map((command) => fromCache(command, cache, reader));
+  const isComplete = inputs.every((one): one is CommandInputs => !(one instanceof Promise));
+  return isComplete ? inputs : Promise.all(inputs);
+}
+
+function fromCache(
   command: Command,
   cache: WalletCache,
   reader: WalletReader,

@@ -29,7 +29,7 @@ import {
 /** Commits commands in groups: one group in flight, the next one gathers meanwhile. */
 export interface GroupCommit extends AsyncDisposable {
   /**
-   * Queues requests, all of them or none.
+   * Queues requests, all of them or none, in their order.
    *
    * @param expiresAtMs on the clock of `performance.now()`: a request not decided by then never runs
    * @returns an outcome each, in order; it rejects with a CommandFault
@@ -79,23 +79,41 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       const message = `${unanswered} commands are waiting already; nothing was done.`;
       throw new CommandFault("OVERLOADED", message);
     }
-    return requests.map((request) => outcomeOf(request, expiresAtMs));
+    unanswered += requests.length;
+    const waiting: (Request & WaitingRequest)[] = [];
+    const outcomes = requests.map((request) => {
+      const outcome = new Promise<CommandOutcome>((resolve, reject) => {
+        waiting.push({ ...request, resolve, reject });
+      });
+      return outcome.finally(() => {
+        unanswered -= 1;
+      });
+    });
+    enqueue(waiting, expiresAtMs);
+    return outcomes;
   }
 
-  async function outcomeOf(request: Request, expiresAtMs: number): Promise<CommandOutcome> {
-    unanswered += 1;
-    try {
-      const read = readInputs(request.command, cache, reader);
-      const inputs = read instanceof Promise ? await read : read;
-      return await new Promise<CommandOutcome>((resolve, reject) => {
-        queue.push({ ...request, inputs, expiresAtMs, resolve, reject });
-        running ??= run();
-      });
-    } catch (error) {
-      throw error instanceof DatabaseUnavailable ? databaseUnavailable(error) : error;
-    } finally {
-      unanswered -= 1;
-    }
+  /** Queues requests in their order, once the states that all of them need are there. */
+  function enqueue(waiting: readonly (Request & WaitingRequest)[], expiresAtMs: number): void {
+    const push = (inputs: readonly CommandInputs[]): void => {
+      for (const [index, request] of waiting.entries()) {
+        queue.push({ ...request, inputs: inputs[index] ?? new Map(), expiresAtMs });
+      }
+      running ??= run();
+    };
+    const inputs = readInputs(
+      waiting.map(({ command }) => command),
+      cache,
+      reader,
+    );
+    if (inputs instanceof Promise) inputs.then(push, (error) => rejectUnread(waiting, error));
+    else push(inputs);
+  }
+
+  function rejectUnread(waiting: readonly WaitingRequest[], error: unknown): void {
+    const unavailable = error instanceof DatabaseUnavailable;
+    if (!unavailable) logger.error({ err: error }, "Wallets could not be read.");
+    rejectAll(waiting, unavailable ? databaseUnavailable(error) : internalFault(error));
   }
 
   async function run(): Promise<void> {
@@ -260,6 +278,6 @@ function left(untilMs: number): number {
   return Math.max(1, untilMs - performance.now());
 }
 
-function rejectAll(group: readonly Waiting[], fault: CommandFault): void {
+function rejectAll(group: readonly WaitingRequest[], fault: CommandFault): void {
   for (const { reject } of group) reject(fault);
 }

@@ -26,7 +26,7 @@ let alice: string;
 beforeAll(async () => {
   bed = await createEngineBed();
   const url = new URL(bed.serviceUrl);
-  proxy = await startTcpProxy(Number(url.port));
+  proxy = await startTcpProxy({ host: "127.0.0.1", port: Number(url.port) });
   url.port = String(proxy.port);
   url.hostname = "127.0.0.1";
   engine = bed.replica({ databaseUrl: url.href });
