@@ -1,10 +1,5 @@
 import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import {
-  Code,
-  type ConnectError,
-  type Interceptor,
-  type ServiceImplSpec,
-} from "@connectrpc/connect";
+import type { ConnectError, Interceptor, ServiceImplSpec } from "@connectrpc/connect";
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
@@ -22,7 +17,7 @@ import {
   deadlineExceeded,
   RpcCall,
 } from "./rpc-call.ts";
-import { messageTooLarge, rpcError } from "./rpc-errors.ts";
+import { malformedMessage, messageTooLarge } from "./rpc-errors.ts";
 import { answerOfFault } from "./rpc-fault.ts";
 import {
   type ServerStreamSpec,
@@ -213,12 +208,7 @@ function decodeRequest(method: DescMethod, bytes: Buffer, messageBytesMax: numbe
   try {
     return fromBinary(method.input, bytes);
   } catch (fault) {
-    const what = fault instanceof Error ? fault.message : String(fault);
-    throw rpcError({
-      code: Code.InvalidArgument,
-      reason: "MALFORMED_MESSAGE",
-      message: `The request is not a ${method.input.typeName} message: ${what}`,
-    });
+    throw malformedMessage(method.input, fault);
   }
 }
 

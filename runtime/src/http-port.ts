@@ -1,10 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type ConnectRouter, createConnectRouter, type Interceptor } from "@connectrpc/connect";
+import {
+  ConnectError,
+  type ConnectRouter,
+  createConnectRouter,
+  type Interceptor,
+} from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { compressionGzip, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { answerCors } from "./http-cors.ts";
-import { hasReadableQuery, limitedGzip, universalRequest } from "./http-request.ts";
+import { universalRequest } from "./http-request.ts";
 import { listenError } from "./port.ts";
 import type { DeadlineLimits } from "./rpc-call.ts";
 
@@ -90,7 +95,7 @@ function rpcListener(options: HttpPortOptions): Listener {
     // Native gRPC has a port of its own.
     grpc: false,
     interceptors: [answerAtDeadline, ...options.interceptors],
-    acceptCompression: [limitedGzip(options.messageBytesMax)],
+    acceptCompression: [compressionGzip],
   });
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
@@ -103,9 +108,10 @@ function rpcListener(options: HttpPortOptions): Listener {
       return;
     }
     answer(handler, request, response, options).catch((fault) => {
-      options.logger.warn({ err: fault, path }, "An HTTP request could not be answered.");
+      const why = fault instanceof ConnectError ? fault.rawMessage : "The request is malformed";
+      if (!(fault instanceof ConnectError)) options.logger.warn({ err: fault, path }, why);
       if (response.headersSent) response.destroy();
-      else answerJson(response, 400, "invalid_argument", "The request is malformed");
+      else answerJson(response, 400, "invalid_argument", why);
     });
   };
 }
@@ -118,12 +124,7 @@ async function answer(
 ): Promise<void> {
   const controller = new AbortController();
   response.once("close", () => controller.abort());
-  const streaming = handler.method.methodKind !== "unary";
-  const rpcRequest = universalRequest(request, controller.signal, streaming, options);
-  if (!hasReadableQuery(rpcRequest)) {
-    answerJson(response, 400, "invalid_argument", "The query's message is not valid base64");
-    return;
-  }
+  const rpcRequest = universalRequest(request, controller.signal, handler.method, options);
   const result = await handler(rpcRequest);
   universalResponseToNodeResponse(result, response).catch(() => response.destroy());
 }

@@ -1,4 +1,10 @@
-import { create, type DescMessage, type DescMethod, isMessage } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  isMessage,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -50,7 +56,7 @@ export function createInProcessTransport(options: InProcessTransportOptions): Tr
       const { call } = abortable;
       try {
         const response = await abortable.race(run(call, create(method.input, input)));
-        return typedResponse(method, response);
+        return new TypedResponse(method, response);
       } catch (fault) {
         throw answerOfFault(fault, call, options.logger);
       } finally {
@@ -126,24 +132,31 @@ function beginCall(
   };
 }
 
-function typedResponse<I extends DescMessage, O extends DescMessage>(
-  method: UnaryResponse<I, O>["method"],
-  response: UnaryResponse,
-): UnaryResponse<I, O> {
-  const { message } = response;
-  if (!isMessage(message, method.output)) throw wrongMessage(method.output);
-  return {
-    stream: false,
-    service: response.service,
-    method,
-    message,
-    get header() {
-      return response.header;
-    },
-    get trailer() {
-      return response.trailer;
-    },
-  };
+class TypedResponse<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O> {
+  readonly stream = false;
+  readonly method: UnaryResponse<I, O>["method"];
+  readonly message: MessageShape<O>;
+  readonly #response: UnaryResponse;
+
+  constructor(method: UnaryResponse<I, O>["method"], response: UnaryResponse) {
+    const { message } = response;
+    if (!isMessage(message, method.output)) throw wrongMessage(method.output);
+    this.method = method;
+    this.message = message;
+    this.#response = response;
+  }
+
+  get service(): UnaryResponse["service"] {
+    return this.#response.service;
+  }
+
+  get header(): Headers {
+    return this.#response.header;
+  }
+
+  get trailer(): Headers {
+    return this.#response.trailer;
+  }
 }
 
 function typedMessages<O extends DescMessage>(

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   BadRequestSchema,
@@ -94,6 +94,16 @@ export function messageTooLarge(messageBytesMax: number): ConnectError {
     code: Code.ResourceExhausted,
     reason: "MESSAGE_TOO_LARGE",
     message: `The message is larger than limits.message_bytes_max, ${messageBytesMax} bytes`,
+  });
+}
+
+/** Why bytes are refused that cannot be decoded as the message of a method. */
+export function malformedMessage(schema: DescMessage, fault: unknown): ConnectError {
+  const why = fault instanceof Error ? fault.message : String(fault);
+  return rpcError({
+    code: Code.InvalidArgument,
+    reason: "MALFORMED_MESSAGE",
+    message: `The request is not a ${schema.typeName} message: ${why}`,
   });
 }
 
