@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import type {
@@ -36,9 +37,10 @@ export type CallWallets = <I extends DescMessage, O extends DescMessage>(
 
 /** Makes the caller for one transport. */
 export function walletCaller(transport: Transport, limits: CallLimits): CallWallets {
+  const signalOf = clientSignals();
   return async (reply, method, input) => {
     const startedAt = performance.now();
-    const signal = signalOfClient(reply);
+    const signal = signalOf(reply.raw.req.socket);
     const call = async () => {
       const leftMs = limits.request_timeout_ms - (performance.now() - startedAt);
       // Connect's protocol knows whole milliseconds alone.
@@ -69,12 +71,18 @@ function retryDelayMs(error: unknown): number {
   return repeatable ? (errorRetryDelayMs(error) ?? 0) : Number.POSITIVE_INFINITY;
 }
 
-// Fastify's request.signal follows the request, which closes as soon as its body was read; the
-// response closes when it was sent or when its client is gone.
-function signalOfClient({ raw }: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  raw.once("close", () => {
-    if (!raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
+/**
+ * Makes the signals that cancel the calls of a client who is gone. One serves all requests of a
+ * connection: making one for each would cost more than parsing its body.
+ */
+function clientSignals(): (socket: Socket) => AbortSignal {
+  const signals = new WeakMap<Socket, AbortSignal>();
+  return (socket) => {
+    const known = signals.get(socket);
+    if (known !== undefined) return known;
+    const controller = new AbortController();
+    socket.once("close", () => controller.abort());
+    signals.set(socket, controller.signal);
+    return controller.signal;
+  };
 }
