@@ -24,7 +24,8 @@ export function auditLedger(
   for (const attempt of ledger.attempts) auditFault(attempt, faultsAllowed, findings);
   auditAnswers(ledger.attempts, { byTransaction, trails: audit.trails, findings });
   const groups = groupByRequest(ledger.attempts);
-  for (const attempts of groups.values()) auditRequest(attempts, byTransaction, findings);
+  for (const attempts of groups.values()) auditRequest(attempts, findings);
+  auditCauses(audit.events, groups, findings);
   auditOrderInTime(groups, findings);
   auditOwners(audit.events, groups, findings);
   auditRefusals(ledger.attempts, audit.trails, findings);
@@ -57,11 +58,7 @@ function groupByRequest(attempts: readonly Attempt[]): Map<string | Attempt, Att
 }
 
 /** One request acts once, and from then on every attempt hears of that one transaction. */
-function auditRequest(
-  attempts: readonly Attempt[],
-  byTransaction: ReadonlyMap<string, JournalEvent>,
-  findings: string[],
-): void {
+function auditRequest(attempts: readonly Attempt[], findings: string[]): void {
   let first: { transactionId: string; endMs: number } | undefined;
   for (const { outcome, endMs } of attempts) {
     if (!("acknowledged" in outcome)) continue;
@@ -71,8 +68,6 @@ function auditRequest(
     else findings.push(`${nameOf(attempts)}: ${transactionId} and ${first.transactionId}`);
   }
   if (first === undefined) return;
-  const event = byTransaction.get(first.transactionId);
-  if (event !== undefined) auditCause(attempts, event, findings);
   for (const { order, outcome, startMs } of attempts) {
     const reuses = order.kind === "transfer" && order.reusesRequestId;
     if (reuses || startMs <= first.endMs || !("refused" in outcome)) continue;
@@ -81,19 +76,29 @@ function auditRequest(
   }
 }
 
-/** Some attempt must have been able to cause the event: one that was told "nothing done" was not. */
-function auditCause(
-  attempts: readonly Attempt[],
-  { position, committedAtMs }: JournalEvent,
+/** Every event had a cause: an attempt that was told "nothing done", or refused, is none. */
+function auditCauses(
+  events: readonly JournalEvent[],
+  groups: ReadonlyMap<string | Attempt, readonly Attempt[]>,
   findings: string[],
 ): void {
-  const caused = attempts.some(({ outcome, startMs, endMs }) => {
-    if (startMs > committedAtMs || "refused" in outcome) return false;
-    if ("acknowledged" in outcome) return committedAtMs <= endMs;
-    return !nothingDone.has(outcome.fault.reason);
-  });
-  if (caused) return;
-  findings.push(`position ${position}: ${nameOf(attempts)} acted though no attempt says so`);
+  const withoutKey = new Map<string, readonly Attempt[]>();
+  for (const [key, attempts] of groups) {
+    if (typeof key === "string" || !("acknowledged" in key.outcome)) continue;
+    withoutKey.set(key.outcome.acknowledged.transactionId, attempts);
+  }
+  for (const { position, committedAtMs, event } of events) {
+    const { requestId, transactionId } = event;
+    const attempts = requestId === "" ? withoutKey.get(transactionId) : groups.get(requestId);
+    if (attempts === undefined || attempts.some((each) => causes(each, committedAtMs))) continue;
+    findings.push(`position ${position}: ${nameOf(attempts)} acted though no attempt says so`);
+  }
+}
+
+function causes({ outcome, startMs, endMs }: Attempt, committedAtMs: number): boolean {
+  if (startMs > committedAtMs || "refused" in outcome) return false;
+  if ("acknowledged" in outcome) return committedAtMs <= endMs;
+  return !nothingDone.has(outcome.fault.reason);
 }
 
 /** What was sent after an answer stands behind it in the journal. */

@@ -68,13 +68,13 @@ async function keepCalling(orders: Orders, state: CallerState, untilMs: number):
 
 type Step = (orders: Orders, state: CallerState) => Promise<void>;
 
-// What has the share 9 stands in the list nine times, and is picked as often.
+// What has the share 4 stands in the list four times, and is picked as often.
 const steps = (
   [
-    [9, transferShared],
-    [4, moveAllMoney],
-    [2, readWallet],
-    [2, transferBatch],
+    [18, transferShared],
+    [8, moveAllMoney],
+    [4, readWallet],
+    [4, transferBatch],
     [1, sendTwice],
     [1, repeatAnswered],
     [1, reuseRequestId],

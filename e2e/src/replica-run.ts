@@ -6,6 +6,14 @@ import type { ReplicaBed } from "./replica-bed.ts";
 import { figuresOf, type RunFigures } from "./run-report.ts";
 import { createWalletCaller } from "./wallet-caller.ts";
 
+declare module "vitest" {
+  // Vitest's own interface, extended by what vitest.config.ts provides.
+  interface ProvidedContext {
+    /** How long a run takes, in milliseconds: longer in `npm run soak` than in `npm test`. */
+    replicaRunMs: number;
+  }
+}
+
 /** What to run, and what may go wrong in it. */
 export interface RunOptions extends Pick<LoadOptions, "durationMs" | "sharedWallets" | "seed"> {
   /** Faults that callers may be answered, as "code/reason"; they then repeat elsewhere. */
@@ -35,7 +43,8 @@ export async function runOnReplicas(bed: ReplicaBed, options: RunOptions): Promi
     repeats: options.faultsAllowed.size > 0,
   }).finally(() => over.abort());
   await Promise.all([load, options.disturb?.(over.signal)]);
-  const audit = await auditDatabase(bed.owner);
+  // One snapshot: a transaction of a killed replica may still be on its way.
+  const audit = await bed.owner.begin("isolation level repeatable read read only", auditDatabase);
   const findings = [...audit.findings, ...auditLedger(audit, ledger, options.faultsAllowed)];
   for (const [text, times] of bed.logCounts()) {
     if (/^(crash|error|fatal):/.test(text)) findings.push(`${times} times in the logs: ${text}`);

@@ -11,6 +11,7 @@ export interface RunFigures {
   /** Acknowledgements of what an earlier attempt had done. */
   readonly repeatsAnswered: number;
   readonly refused: Readonly<Record<string, number>>;
+  /** As "code/reason". */
   readonly faults: Readonly<Record<string, number>>;
   readonly slowestCallMs: number;
 }

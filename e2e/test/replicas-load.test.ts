@@ -1,10 +1,9 @@
 import { randomInt } from "node:crypto";
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { createReplicaBed } from "../src/replica-bed.ts";
 import { runOnReplicas } from "../src/replica-run.ts";
 
 const replicas = 3;
-const durationMs = 4_000;
 const seedsBelow = 1_000_000;
 
 test.for([
@@ -14,7 +13,7 @@ test.for([
   await using bed = await createReplicaBed(replicas);
   const seed = randomInt(seedsBelow);
   const { findings, figures } = await runOnReplicas(bed, {
-    durationMs,
+    durationMs: inject("replicaRunMs"),
     sharedWallets: load.sharedWallets,
     seed,
     faultsAllowed: new Set(),
