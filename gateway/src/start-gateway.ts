@@ -1,7 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
-import { listenError, PortTakenError } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport, type GrpcTransportOptions } from "@pelikuni/runtime/rpc-transport";
 import { z } from "zod";
@@ -102,10 +101,9 @@ async function listen(app: RestServer, { host, port }: GatewayConfiguration): Pr
   try {
     await app.listen({ host, port });
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const reason = listenError(error, host, port);
-    if (!(reason instanceof PortTakenError)) throw reason;
-    throw new OperatorError(`${reason.message}; APP__GATEWAY__PORT sets another one`);
+    if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
+    const taken = `Port ${port} on ${host} is already in use`;
+    throw new OperatorError(`${taken}; APP__GATEWAY__PORT sets another one`);
   }
   const address = app.server.address();
   return typeof address === "object" && address !== null ? address.port : port;
