@@ -1,9 +1,10 @@
+import { createServer, type Socket } from "node:net";
 import type { ServiceImplSpec } from "@connectrpc/connect";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { addGrpcService, type GrpcServiceOptions } from "./grpc-js-server.ts";
 import { addReflection } from "./grpc-reflection.ts";
-import { assertPortFree } from "./port.ts";
+import { listen } from "./port.ts";
 
 /** What a gRPC port serves, and within which limits. */
 export interface GrpcPortOptions extends GrpcServiceOptions {
@@ -15,6 +16,8 @@ export interface GrpcPortOptions extends GrpcServiceOptions {
    * A google.protobuf.FileDescriptorSet with the files of all services and everything they import.
    */
   readonly descriptorSet: Uint8Array;
+  /** Connections at once; more are dropped. */
+  readonly connectionsMax: number;
   /** Calls that one connection may have open at once; more wait at the client. */
   readonly streamsPerConnectionMax: number;
   /** Milliseconds after which a connection without calls is closed. */
@@ -56,28 +59,31 @@ export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> 
   const health = addHealth(server, services);
   const names = [...services.map(({ service }) => service.typeName), "grpc.health.v1.Health"];
   addReflection(server, names, options.descriptorSet);
-  await assertPortFree(host, port);
-  const boundPort = await bind(server, host, port);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  // grpc-js is given the connections rather than the port: it can neither say why a port cannot be
+  // had, nor count its connections, nor cut them all.
+  const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    injector.injectConnection(socket);
+  });
+  listener.maxConnections = options.connectionsMax;
   return {
-    port: boundPort,
+    port: await listen(listener, host, port),
     stop: () => {
       for (const name of healthNames(services)) health.setStatus(name, "NOT_SERVING");
-      return new Promise((resolve) => {
-        server.tryShutdown(() => resolve());
+      const closed = new Promise<void>((resolve) => {
+        listener.close(() => resolve());
       });
+      server.tryShutdown(() => undefined);
+      return closed;
     },
-    cut: () => server.forceShutdown(),
+    cut: () => {
+      listener.close();
+      for (const socket of sockets) socket.destroy();
+    },
   };
-}
-
-function bind(server: Server, host: string, port: number): Promise<number> {
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
-      if (error === null) resolve(boundPort);
-      else reject(error);
-    });
-  });
 }
 
 function addHealth(server: Server, services: readonly ServiceImplSpec[]): HealthImplementation {

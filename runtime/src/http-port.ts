@@ -10,7 +10,7 @@ import { compressionGzip, universalResponseToNodeResponse } from "@connectrpc/co
 import type { Logger } from "pino";
 import { answerCors } from "./http-cors.ts";
 import { universalRequest } from "./http-request.ts";
-import { listenError } from "./port.ts";
+import { listen } from "./port.ts";
 import type { DeadlineLimits } from "./rpc-call.ts";
 
 /** What an HTTP port serves, and within which limits. */
@@ -31,7 +31,7 @@ export interface HttpPortOptions extends DeadlineLimits {
   /** Milliseconds after which a connection without a request is closed. */
   readonly httpKeepAliveMs: number;
   /** Connections at once; more are dropped. */
-  readonly httpConnectionsMax: number;
+  readonly connectionsMax: number;
   readonly logger: Logger;
 }
 
@@ -68,16 +68,10 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
       serve(request, response);
     },
   );
-  server.maxConnections = options.httpConnectionsMax;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(error, host, options.port)));
-    server.listen({ host, port: options.port }, () => resolve());
-  });
-  const address = server.address();
-  if (address === null || typeof address === "string")
-    throw new Error("The HTTP port has no number");
+  server.maxConnections = options.connectionsMax;
+  const port = await listen(server, host, options.port);
   return {
-    port: address.port,
+    port,
     stop: () => {
       stopping = true;
       return new Promise((resolve) => {

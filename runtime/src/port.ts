@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import type { Server } from "node:net";
 import { OperatorError } from "./operator-error.ts";
 
 /** A port that something else already listens on. */
@@ -13,21 +13,22 @@ export class PortTakenError extends OperatorError {
 }
 
 /**
- * Checks that a port can be listened on. grpc-js does not tell why it cannot, and writes to the
- * console.
- * @param port 0 is always free
+ * Makes a server listen.
+ * @param port 0 for any free one
+ * @returns the port that it listens on
  * @throws PortTakenError; other errors of the system as they are
  */
-export function assertPortFree(host: string, port: number): Promise<void> {
-  const server = createServer();
+export function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(error, host, port)));
-    server.listen({ host, port }, () => server.close(() => resolve()));
+    const fail = (error: Error): void => {
+      const taken = "code" in error && error.code === "EADDRINUSE";
+      reject(taken ? new PortTakenError(port, host) : error);
+    };
+    server.once("error", fail);
+    server.listen({ host, port }, () => {
+      server.off("error", fail);
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
   });
-}
-
-/** PortTakenError if that is what an error of listen() means, else the error itself. */
-export function listenError(error: Error, host: string, port: number): Error {
-  const taken = "code" in error && error.code === "EADDRINUSE";
-  return taken ? new PortTakenError(port, host) : error;
 }

@@ -54,8 +54,8 @@ export const rpcLimitsSchema = z
     http_request_timeout_ms: duration(30_000),
     /** HTTP: milliseconds after which a connection without a request is closed. */
     http_keep_alive_ms: duration(65_000),
-    /** HTTP: connections at once; more are dropped. */
-    http_connections_max: count(10_000),
+    /** Connections at once on each port; more are dropped. */
+    connections_max: count(10_000),
   })
   .prefault({})
   .transform((limits) => ({
@@ -72,7 +72,7 @@ export const rpcLimitsSchema = z
     httpHeaderBytesMax: limits.http_header_bytes_max,
     httpRequestTimeoutMs: limits.http_request_timeout_ms,
     httpKeepAliveMs: limits.http_keep_alive_ms,
-    httpConnectionsMax: limits.http_connections_max,
+    connectionsMax: limits.connections_max,
   }));
 
 /** The limits of an RPC server. */
