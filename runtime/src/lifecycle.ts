@@ -55,7 +55,6 @@ function listenForSignals(logger: Logger): { first: Promise<string>; release: ()
   const receive = (signal: string): void => {
     if (firstMs === undefined) {
       firstMs = performance.now();
-      clearInterval(alive);
       resolve(signal);
     } else if (performance.now() - firstMs > sameSignalMs) {
       logger.warn({ signal }, "Second signal: stopping at once");

@@ -42,7 +42,6 @@ interface Failure {
 
 // Any number does, as long as no other program locks it in the same database.
 const lockKey = 7_354_821;
-const createRoleAttemptsMax = 5;
 
 /**
  * Applies the files that a database does not have yet, each in a transaction of its own together
@@ -202,20 +201,16 @@ async function createGroupRole(sql: postgres.Sql, role: string): Promise<void> {
 }
 
 async function grantMembership(sql: postgres.Sql, role: string, member: string): Promise<void> {
-  for (let attempt = 1; attempt <= createRoleAttemptsMax; attempt += 1) {
-    const [has] = await sql`
-      select 1 from pg_auth_members m
-      join pg_roles r on r.oid = m.roleid join pg_roles u on u.oid = m.member
-      where r.rolname = ${role} and u.rolname = ${member}`;
-    if (has !== undefined) return;
-    try {
-      await sql`grant ${sql(role)} to ${sql(member)}`;
-      return;
-    } catch (error) {
-      // Another database's migrator granted the same at the same moment: seen on the next look.
-      if (asFailure(error)?.code === "23505" && attempt < createRoleAttemptsMax) continue;
-      throw error;
-    }
+  const [existing] = await sql`
+    select 1 from pg_auth_members m
+    join pg_roles r on r.oid = m.roleid join pg_roles u on u.oid = m.member
+    where r.rolname = ${role} and u.rolname = ${member}`;
+  if (existing !== undefined) return;
+  try {
+    await sql`grant ${sql(role)} to ${sql(member)}`;
+  } catch (error) {
+    // Another database's migrator granted the same at the same moment.
+    if (asFailure(error)?.code !== "23505") throw error;
   }
 }
 

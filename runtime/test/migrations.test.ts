@@ -74,6 +74,24 @@ test("migrators of several databases of one server create one group role at once
   }
 });
 
+test("a group role that another database's migrator is just creating is waited for", async () => {
+  const fresh = `pelikuni_race_${serviceRole().slice(14, 26)}`;
+  await writeFile(path.join(directory, "0001_coins.sql"), "create table coins (id int);");
+  const other = postgres(database.ownerUrl, { max: 1 });
+  try {
+    await other.unsafe(`begin; create role ${fresh} nologin`);
+    const migrating = migrate({ ...options(), role: fresh });
+    const waiting = `select 1 from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    await expect.poll(() => query(database.ownerUrl, waiting)).toHaveLength(1);
+    await other.unsafe("commit");
+    await migrating;
+  } finally {
+    await other.end();
+    await query(database.ownerUrl, `drop role if exists ${fresh}`);
+  }
+});
+
 test("an applied file that was changed afterwards is refused by name", async () => {
   await migrate(options());
   await writeFile(path.join(directory, "0001_coins.sql"), "create table coins (id bigint);");
