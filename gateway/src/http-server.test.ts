@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -34,6 +35,9 @@ beforeAll(async () => {
   app.get("/echo", () => ({ name: "nobody" }));
   app.get("/fault", () => {
     throw new Error("select secret from vault");
+  });
+  app.get("/outage", () => {
+    throw new ConnectError("nobody is there", Code.Unavailable);
   });
   origin = await app.listen({ host: "127.0.0.1", port: 0 });
   port = Number(new URL(origin).port);
@@ -141,6 +145,12 @@ test("a fault is logged with its cause, and the client learns nothing of it", as
   await expectProblem(response, 500, { reason: "INTERNAL", detail: "Internal error" });
   expect(answer).not.toMatch(/select|stack|\.ts/);
   expect(lines.filter((line) => line.includes("select secret from vault"))).toHaveLength(1);
+});
+
+test("an outage is logged once a second, however many requests it fails", async () => {
+  const answers = await Promise.all(Array.from({ length: 5 }, () => fetch(`${origin}/outage`)));
+  for (const answer of answers) await expectProblem(answer, 503, { reason: "UNAVAILABLE" });
+  expect(lines.filter((line) => line.includes("nobody is there"))).toHaveLength(1);
 });
 
 test.each([

@@ -44,13 +44,17 @@ export interface HttpLimits {
 const problemType = "application/problem+json; charset=utf-8";
 
 /**
- * Creates the server without routes: whatever goes wrong is answered as problem+json, and only
- * what is the gateway's own fault is logged.
+ * Creates the server without routes: whatever goes wrong is answered as problem+json. Only what is
+ * the gateway's own fault is logged, and outages of what is behind it.
  */
 export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer {
+  const warnOfOutage = outageWarner(logger);
   const sendFailure = (error: unknown, reply: FastifyReply): FastifyReply => {
     const refusal = refusalOfFailure(error);
-    if (refusal !== undefined) return sendProblem(reply, refusal);
+    if (refusal !== undefined) {
+      if (refusal.status >= 503) warnOfOutage(error);
+      return sendProblem(reply, refusal);
+    }
     logger.error({ error, route: reply.request.routeOptions.url }, "A request failed");
     return sendProblem(reply, internalRefusal());
   };
@@ -81,6 +85,18 @@ export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer
 function sendProblem(reply: FastifyReply, refusal: RestRefusal): FastifyReply {
   const body = JSON.stringify(problemBody(refusal));
   return reply.code(refusal.status).headers(refusal.headers).type(problemType).send(body);
+}
+
+const outageWarningIntervalMs = 1_000;
+
+/** During an outage every request fails; one line a second tells as much as all. */
+function outageWarner(logger: Logger): (error: unknown) => void {
+  let nextAtMs = 0;
+  return (error) => {
+    if (performance.now() < nextAtMs) return;
+    nextAtMs = performance.now() + outageWarningIntervalMs;
+    logger.warn({ error }, "The wallet-service does not do its work");
+  };
 }
 
 function acceptJsonAlone(app: RestServer): void {

@@ -22,14 +22,18 @@ change leaves an event that an auditor can prove complete.</p>
 </nav>
 <h2>Three things to try</h2>
 <ol>
-<li>Create a wallet, and another one for bob:
-<pre><code>curl ${base}/wallets -H 'Content-Type: application/json' \\
-  -d '{"user_id":"alice"}'</code></pre></li>
-<li>Bring money into it. The key makes the request safe to repeat:
-<pre><code>curl ${base}/wallets/ALICES_ID/fund -H 'Content-Type: application/json' \\
-  -H 'Idempotency-Key: first-deposit' -d '{"amount":"100.00"}'</code></pre></li>
+<li>Create two wallets:
+<pre><code>curl ${base}/wallets \\
+  -H 'Content-Type: application/json' -d '{"user_id":"alice"}'
+curl ${base}/wallets \\
+  -H 'Content-Type: application/json' -d '{"user_id":"bob"}'</code></pre></li>
+<li>Bring money into alice's. The key makes the request safe to repeat:
+<pre><code>curl ${base}/wallets/ALICES_ID/fund \\
+  -H 'Content-Type: application/json' -d '{"amount":"100.00"}' \\
+  -H 'Idempotency-Key: ALICES_ID-first'</code></pre></li>
 <li>Move some of it to bob. The answer is his wallet:
-<pre><code>curl ${base}/wallets/ALICES_ID/transfer -H 'Content-Type: application/json' \\
+<pre><code>curl ${base}/wallets/ALICES_ID/transfer \\
+  -H 'Content-Type: application/json' \\
   -d '{"to_wallet_id":"BOBS_ID","amount":"25.50"}'</code></pre></li>
 </ol>
 </main>

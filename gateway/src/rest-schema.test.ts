@@ -6,7 +6,8 @@ import {
   TransferRequestSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { expect, test } from "vitest";
-import { createWallet, currencyPattern, listWallets, transfer } from "./rest-schema.ts";
+import { currencyPattern } from "./rest-patterns.ts";
+import { createWallet, listWallets, transfer } from "./rest-schema.ts";
 
 function rulesOf(message: DescMessage, name: string) {
   const field = message.fields.find((one) => one.name === name);

@@ -1,28 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { type Static, type TSchema, type TString, Type } from "typebox";
-
-/** A UUID in either case, as the contract accepts it. */
-export const uuidPattern =
-  "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
-
-/** Text without U+0000, which Postgres cannot store, and lone surrogates, which UTF-8 cannot carry. */
-export const textPattern = "^[^\\u0000\\p{Cs}]*$";
-
-/** A currency: a capital letter, then 2 to 11 capital letters or digits. */
-export const currencyPattern = "^[A-Z][A-Z0-9]{2,11}$";
-
-/** One version in double quotes, as the ETag header gives it, or a star. */
-export const ifMatchPattern = '^(\\*|"(0|[1-9][0-9]{0,17})")$';
-
-/** What a value that breaks one of the patterns is told. */
-export const patternMeanings: Readonly<Record<string, string>> = {
-  [uuidPattern]: 'must be a UUID, for example "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1"',
-  [textPattern]: "must not contain U+0000 or half of a surrogate pair",
-  [currencyPattern]:
-    'must be a capital letter followed by 2 to 11 capital letters or digits, for example "USD"',
-  [ifMatchPattern]:
-    'must be one version in double quotes, as the ETag header gave it, for example "3", or *',
-};
+import { currencyPattern, ifMatchPattern, textPattern, uuidPattern } from "./rest-patterns.ts";
 
 /** The most wallets on one page, and the number on a page when the client does not say. */
 export const pageSizeMax = 1_000;
@@ -104,7 +82,7 @@ const idempotencyKey = {
       maxLength: 255,
       description:
         "Makes the request safe to repeat: the same key with the same input answers what it " +
-        "answered the first time. Remembered for seven days.",
+        "answered the first time. Remembered for seven days unless configured otherwise.",
     }),
   ),
 };
@@ -154,7 +132,7 @@ const problemMeanings = {
   422: "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input.",
   503:
     "OVERLOADED, DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN or UNAVAILABLE: with an Idempotency-Key " +
-    "the request may be repeated after Retry-After seconds.",
+    "the request may be repeated, after the header Retry-After's seconds if there is one.",
   504: "DEADLINE_EXCEEDED: the outcome is unknown; repeat with the same Idempotency-Key.",
 } as const;
 

@@ -2,7 +2,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import type { FastifySchemaCompiler } from "fastify";
 import { type TSchema, Type } from "typebox";
 import { type FieldProblem, RestRefusal } from "./rest-errors.ts";
-import { patternMeanings } from "./rest-schema.ts";
+import { patternMeanings } from "./rest-patterns.ts";
 
 /** Most field problems in one answer, as many as one RPC error carries. */
 export const fieldProblemsMax = 20;

@@ -1,0 +1,22 @@
+/** A UUID in either case, as the contract accepts it. */
+export const uuidPattern =
+  "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
+
+/** Text without U+0000, which Postgres cannot store, and lone surrogates, which UTF-8 cannot carry. */
+export const textPattern = "^[^\\u0000\\p{Cs}]*$";
+
+/** A currency: a capital letter, then 2 to 11 capital letters or digits. */
+export const currencyPattern = "^[A-Z][A-Z0-9]{2,11}$";
+
+/** One version in double quotes, as the ETag header gives it, or a star. */
+export const ifMatchPattern = '^(\\*|"(0|[1-9][0-9]{0,17})")$';
+
+/** What a value that breaks one of the patterns is told. */
+export const patternMeanings: Readonly<Record<string, string>> = {
+  [uuidPattern]: 'must be a UUID, for example "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1"',
+  [textPattern]: "must not contain U+0000 or half of a surrogate pair",
+  [currencyPattern]:
+    'must be a capital letter followed by 2 to 11 capital letters or digits, for example "USD"',
+  [ifMatchPattern]:
+    'must be one version in double quotes, as the ETag header gave it, for example "3", or *',
+};
