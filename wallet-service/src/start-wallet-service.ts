@@ -5,6 +5,8 @@ import type { Transport } from "@connectrpc/connect";
 import { WalletService as WalletServiceContract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { checkMigrated, migrate } from "@pelikuni/runtime/migrations";
+import { OperatorError } from "@pelikuni/runtime/operator-error";
+import { PortTakenError } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { v7 } from "uuid";
@@ -81,6 +83,8 @@ export async function startWalletService(options: {
         },
         limits: configuration.limits,
         logger,
+      }).catch((error: unknown) => {
+        throw withSetting(error, configuration);
       }),
     );
     return {
@@ -90,6 +94,13 @@ export async function startWalletService(options: {
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
+}
+
+/** Tells with a taken port which setting changes it. */
+function withSetting(error: unknown, { grpc }: WalletServiceConfiguration): unknown {
+  if (!(error instanceof PortTakenError)) return error;
+  const part = error.port === grpc.port ? "GRPC" : "HTTP";
+  return new OperatorError(`${error.message}; APP__WALLET_SERVICE__${part}__PORT sets another one`);
 }
 
 async function prepareSchema(
