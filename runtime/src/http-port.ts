@@ -103,7 +103,7 @@ function rpcListener(options: HttpPortOptions): Listener {
     }
     answer(handler, request, response, options).catch((fault) => {
       const why = fault instanceof ConnectError ? fault.rawMessage : "The request is malformed";
-      if (!(fault instanceof ConnectError)) options.logger.warn({ err: fault, path }, why);
+      if (!(fault instanceof ConnectError)) options.logger.warn({ error: fault, path }, why);
       if (response.headersSent) response.destroy();
       else answerJson(response, 400, "invalid_argument", why);
     });

@@ -37,7 +37,7 @@ export function createLogger(
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       errorKey: "error",
-      serializers: { err: stdSerializers.err, error: stdSerializers.err },
+      serializers: { error: describeError },
       hooks: { streamWrite: redactUrlPasswords },
     },
     destination,
@@ -49,13 +49,19 @@ export function redactUrlPasswords(text: string): string {
   return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:)[^\s@/"']+@/gi, "$1***@");
 }
 
+/** An error without the row that Postgres quotes in it, which may hold a user with his balance. */
+function describeError(error: Error): object {
+  const { detail: _, ...described } = stdSerializers.err(error);
+  return described;
+}
+
 function prettySink(sink: LineSink, colorize: boolean): LineSink {
   const format = prettyFactory({
     colorize,
     translateTime: "UTC:HH:MM:ss.l",
     ignore: "pid,hostname",
     singleLine: true,
-    errorLikeObjectKeys: ["err", "error"],
+    errorLikeObjectKeys: ["error"],
   });
   return { write: (line) => sink.write(format(line)) };
 }

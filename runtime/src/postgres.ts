@@ -44,7 +44,10 @@ export interface DatabaseClientOptions {
 export interface DatabaseClient extends AsyncDisposable {
   /** Runs the work once. The work is one call, or several that are sent together. */
   call<T>(work: (sql: Sql) => Promise<T>, timeoutMs?: number): Promise<T>;
-  /** Runs work that only reads; once more when the connection was lost under it. */
+  /**
+   * Runs work that only reads; once more when the connection was lost under it, both in the time of
+   * one call.
+   */
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
   /** Drops every connection, and with them what is open on it; later calls make new ones. */
   reset(): void;
@@ -84,7 +87,7 @@ export function createDatabaseClient(options: DatabaseClientOptions): DatabaseCl
     } catch (error) {
       const unavailable = asUnavailable(error, sent);
       if (unavailable === undefined) throw error;
-      options.logger.warn({ err: unavailable }, "The database did not answer a call.");
+      options.logger.warn({ error: unavailable }, "The database did not answer a call.");
       replace(used);
       throw unavailable;
     }
@@ -93,11 +96,12 @@ export function createDatabaseClient(options: DatabaseClientOptions): DatabaseCl
   return {
     call,
     async read(work) {
+      const untilMs = performance.now() + options.callTimeoutMs;
       try {
         return await call(work);
       } catch (error) {
         if (!(error instanceof DatabaseUnavailable) || error.away) throw error;
-        return await call(work);
+        return await call(work, Math.max(1, untilMs - performance.now()));
       }
     },
     reset() {
@@ -146,7 +150,7 @@ function connect(options: DatabaseClientOptions): Connected {
 
 function close(sql: Sql, logger: Logger): void {
   sql.end({ timeout: 0 }).catch((error: unknown) => {
-    logger.debug({ err: error }, "Closing a broken database client failed.");
+    logger.debug({ error }, "Closing a broken database client failed.");
   });
 }
 

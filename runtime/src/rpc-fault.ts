@@ -15,6 +15,6 @@ export function answerOfFault(fault: unknown, call: FailedCall, logger: Logger):
   if (signal.aborted && fault instanceof Error && fault.name === "AbortError") {
     return ConnectError.from(signal.reason, Code.Canceled);
   }
-  logger.error({ err: fault, method: `${service.typeName}/${method.name}` }, "A call failed.");
+  logger.error({ error: fault, method: `${service.typeName}/${method.name}` }, "A call failed.");
   return new ConnectError("Internal error", Code.Internal);
 }

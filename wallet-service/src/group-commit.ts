@@ -112,7 +112,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   function rejectUnread(waiting: readonly WaitingRequest[], error: unknown): void {
     const unavailable = error instanceof DatabaseUnavailable;
-    if (!unavailable) logger.error({ err: error }, "Wallets could not be read.");
+    if (!unavailable) logger.error({ error }, "Wallets could not be read.");
     rejectAll(waiting, unavailable ? databaseUnavailable(error) : internalFault(error));
   }
 
@@ -154,7 +154,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       if (error instanceof DatabaseUnavailable) return giveUp(group, error);
       // Nothing was written; what may be left of a transaction goes with its connection.
       committer.reset();
-      logger.error({ err: error, requests: group.length, locked }, "A group failed.");
+      logger.error({ error, requests: group.length, locked }, "A group failed.");
       if (!locked) return await commit(group, true, untilMs);
       if (group.length === 1) {
         return rejectAll(group, internalFault(error));

@@ -51,7 +51,7 @@ export function createRepeatedRequests(pool: DatabaseClient, logger: Logger): Re
       }
     } catch (error) {
       const unavailable = error instanceof DatabaseUnavailable;
-      if (!unavailable) logger.error({ err: error }, "A repeated request could not be answered.");
+      if (!unavailable) logger.error({ error }, "A repeated request could not be answered.");
       const fault = unavailable ? databaseUnavailable(error) : internalFault(error);
       for (const { waiting } of repeats) waiting.reject(fault);
     }

@@ -32,7 +32,7 @@ export function startRequestKeyCleanup(options: {
       }
     } catch (error) {
       if (error instanceof DatabaseUnavailable) return;
-      logger.error({ err: error }, "Old request keys could not be forgotten.");
+      logger.error({ error }, "Old request keys could not be forgotten.");
     }
   }
 

@@ -10,6 +10,7 @@ import {
   amountOf,
   createEngineBed,
   type EngineBed,
+  listeningLogger,
   submit,
   untilBlocked,
 } from "./test-engine.ts";
@@ -22,6 +23,7 @@ let proxy: TcpProxy;
 let engine: WalletEngine;
 let other: WalletEngine;
 let alice: string;
+let messages: string[];
 
 beforeAll(async () => {
   bed = await createEngineBed();
@@ -29,7 +31,9 @@ beforeAll(async () => {
   proxy = await startTcpProxy({ host: "127.0.0.1", port: Number(url.port) });
   url.port = String(proxy.port);
   url.hostname = "127.0.0.1";
-  engine = bed.replica({ databaseUrl: url.href });
+  const listening = listeningLogger();
+  messages = listening.messages;
+  engine = bed.replica({ databaseUrl: url.href, logger: listening.logger });
   other = bed.replica();
   alice = v7();
   await accepted(engine, { kind: "walletCreated", walletId: alice, userId: "a", currency: "USD" });
@@ -97,6 +101,7 @@ test("an answer lost after the commit: the outcome is unknown, and the repeat fi
   expect(Number(again.wallets[0]?.balance)).toBe(before + 1);
   // The engine knows that it knows nothing: its next command is decided on what is true now.
   expect(await reasonOf(submit(engine, fund(alice, amountOf("1"))))).toBe("ACCEPTED");
+  expect(messages).not.toContain("A group lost a race.");
 });
 
 test("a connection cut while the call waits for a lock: acted once, though nobody was told", async () => {

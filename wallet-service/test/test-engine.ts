@@ -2,6 +2,7 @@ import path from "node:path";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { migrate } from "@pelikuni/runtime/migrations";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
+import type { Logger } from "pino";
 import postgres from "postgres";
 import { expect } from "vitest";
 import { createTestDatabase } from "../../e2e/src/test-database.ts";
@@ -27,9 +28,17 @@ export interface ReplicaOptions {
   readonly databaseUrl?: string;
   readonly now?: () => number;
   readonly cachedWalletsMax?: number;
+  readonly logger?: Logger;
 }
 
 export const quiet = createLogger("test", { level: "silent", format: "json" });
+
+/** A logger whose messages can be looked at. */
+export function listeningLogger(): { logger: Logger; messages: string[] } {
+  const messages: string[] = [];
+  const sink = { write: (line: string) => void messages.push(JSON.parse(line).msg) };
+  return { logger: createLogger("test", { level: "debug", format: "json" }, sink), messages };
+}
 
 /** Makes a database and migrates it. */
 export async function createEngineBed(): Promise<EngineBed> {
@@ -66,7 +75,7 @@ function replica(
       cachedWalletsMax: options.cachedWalletsMax ?? 10_000,
       queueLengthMax: 10_000,
       now: options.now ?? Date.now,
-      logger: quiet,
+      logger: options.logger ?? quiet,
     },
     resources,
   );
