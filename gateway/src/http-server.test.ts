@@ -165,3 +165,12 @@ test.each([
   expect(head).toContain("application/problem+json");
   expect(JSON.parse(body)).toMatchObject({ status, reason });
 });
+
+test.each([
+  "POST /echo HTTP/1.1\r\nHost: a\r\n",
+  "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+])("a request that does not arrive in time is answered 408", async (bytes) => {
+  const answer = await exchange(bytes);
+  expect(answer).toMatch(/^HTTP\/1.1 408 Request Timeout/);
+  expect(answer).toContain('"reason":"REQUEST_TIMEOUT"');
+});

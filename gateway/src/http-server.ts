@@ -41,6 +41,8 @@ export interface HttpLimits {
   readonly silence_timeout_ms: number;
 }
 
+// How often Node looks for requests that take too long to arrive.
+const timeoutCheckIntervalMs = 500;
 const problemType = "application/problem+json; charset=utf-8";
 
 /**
@@ -65,7 +67,11 @@ export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer
     requestTimeout: limits.receive_timeout_ms,
     connectionTimeout: limits.silence_timeout_ms,
     keepAliveTimeout: limits.keep_alive_timeout_ms,
-    http: { maxHeaderSize: limits.header_bytes_max, headersTimeout: limits.receive_timeout_ms },
+    http: {
+      maxHeaderSize: limits.header_bytes_max,
+      headersTimeout: limits.receive_timeout_ms,
+      connectionsCheckingInterval: timeoutCheckIntervalMs,
+    },
     // Headers are limited as a whole, so that a longer part of a path cannot be.
     routerOptions: { maxParamLength: limits.header_bytes_max },
     // Requests on open connections are still answered during a stop, with Connection: close.
