@@ -26,10 +26,17 @@ const messageBytesMax = 4_194_304;
 const callDeadlineMs = 15_000;
 const postgresPort = "5432";
 
-/** Makes a database and starts replicas on it, all at once, each of which migrates. */
-export async function createReplicaBed(count: number): Promise<ReplicaBed> {
+/**
+ * Starts replicas on an empty database, all at once, each of which migrates.
+ *
+ * @param given the database; by default one of the test run's server
+ */
+export async function createReplicaBed(
+  count: number,
+  given?: { readonly ownerUrl: string; readonly serviceUrl: string },
+): Promise<ReplicaBed> {
   return await buildWithResources(async (resources) => {
-    const database = resources.use(await createTestDatabase());
+    const database = given ?? resources.use(await createTestDatabase());
     const owner = postgres(database.ownerUrl, { max: 2, types: { bigint: postgres.BigInt } });
     resources.use({ [Symbol.asyncDispose]: () => owner.end({ timeout: 1 }) });
     const target = new URL(database.serviceUrl);
