@@ -17,6 +17,7 @@ import {
 import { newSegmentId } from "./transaction-id.ts";
 import { walletIdsOf } from "./wallet.ts";
 import type { WalletCache } from "./wallet-cache.ts";
+import type { RecordedWallet } from "./wallet-events.ts";
 import type { WalletReader } from "./wallet-reader.ts";
 import {
   type CommitResult,
@@ -197,8 +198,14 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     group: readonly Waiting[],
     untilMs: number,
   ): Promise<Attempt> {
-    const inputs = new Map(group.flatMap((waiting) => [...waiting.inputs]));
-    const decided = decide(group, (walletId) => cache.get(walletId) ?? inputs.get(walletId));
+    // Made only when asked for: most wallets are in the cache.
+    let inputs: Map<string, RecordedWallet | undefined> | undefined;
+    const decided = decide(group, (walletId) => {
+      const cached = cache.get(walletId);
+      if (cached !== undefined) return cached;
+      inputs ??= new Map(group.flatMap((waiting) => [...waiting.inputs]));
+      return inputs.get(walletId);
+    });
     const result = await committer.call((sql) => commitGroup(sql, decided.toCommit), left(untilMs));
     return { decided, result };
   }
@@ -220,7 +227,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   function decide(
     group: readonly Waiting[],
-    stateOf: (walletId: string) => ReturnType<WalletCache["get"]>,
+    stateOf: (walletId: string) => RecordedWallet | undefined,
   ): DecidedGroup {
     return decideGroup(group, { stateOf, segmentId: newSegmentId(), nowMs: parts.now() });
   }

@@ -1,15 +1,11 @@
 import { hash } from "node:crypto";
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import {
-  type LegSchema,
-  type SideSchema,
-  type WalletChangeSchema,
-  WalletEventSchema,
-} from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import { fromBinary } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { WalletStatus as StatusOnWire } from "@pelikuni/gen/wallet/v1/wallet_pb";
-import { formatAmount, storedAmount } from "./money.ts";
-import type { Decision, Leg, Side, WalletState, WalletStatus } from "./wallet.ts";
+import { storedAmount } from "./money.ts";
+import type { Decision, WalletState, WalletStatus } from "./wallet.ts";
+import { encodeEvent } from "./wallet-event-bytes.ts";
 
 /** A wallet as its latest event left it. */
 export interface RecordedWallet extends WalletState {
@@ -30,11 +26,6 @@ export interface RecordedEvent {
   readonly wallets: readonly RecordedWallet[];
 }
 
-/** How the contract spells a wallet's status. */
-export const statusOnWire: Readonly<Record<WalletStatus, StatusOnWire>> = {
-  ACTIVE: StatusOnWire.ACTIVE,
-};
-
 /**
  * Makes the event of a decision.
  *
@@ -47,17 +38,7 @@ export function recordEvent(
   requestId: string,
   headOf: (walletId: string) => Uint8Array,
 ): RecordedEvent {
-  const event = create(WalletEventSchema, {
-    transactionId,
-    occurredAt: timestampFromMs(decision.occurredAtMs),
-    requestId,
-    legs: decision.legs.map(legOnWire),
-    changes: decision.changes.map(({ before, after, amount }) =>
-      changeOnWire(after, formatAmount(amount), before ? headOf(before.id) : new Uint8Array()),
-    ),
-    kind: { case: decision.kind, value: {} },
-  });
-  const bytes = toBinary(WalletEventSchema, event);
+  const bytes = encodeEvent(decision, transactionId, requestId, headOf);
   const head = hash("sha256", bytes, "buffer");
   const wallets = decision.changes.map(({ after }) => ({ ...after, head }));
   return { transactionId, occurredAtMs: decision.occurredAtMs, bytes, head, wallets };
@@ -90,37 +71,4 @@ export function readEvent(bytes: Uint8Array): ReadEvent {
 function statusFromWire(status: StatusOnWire): WalletStatus {
   if (status === StatusOnWire.ACTIVE) return "ACTIVE";
   throw new Error(`A stored event has the unknown wallet status ${status}.`);
-}
-
-function legOnWire(leg: Leg & { readonly currency: string }): MessageInitShape<typeof LegSchema> {
-  return {
-    from: sideOnWire(leg.from),
-    to: sideOnWire(leg.to),
-    amount: formatAmount(leg.amount),
-    currency: leg.currency,
-  };
-}
-
-function sideOnWire(side: Side): MessageInitShape<typeof SideSchema> {
-  return "walletId" in side
-    ? { side: { case: "walletId", value: side.walletId } }
-    : { side: { case: "account", value: side.account } };
-}
-
-function changeOnWire(
-  after: WalletState,
-  amount: string,
-  previousHead: Uint8Array,
-): MessageInitShape<typeof WalletChangeSchema> {
-  return {
-    walletId: after.id,
-    userId: after.userId,
-    currency: after.currency,
-    version: after.version,
-    balance: formatAmount(after.balance),
-    held: formatAmount(after.held),
-    status: statusOnWire[after.status],
-    amount,
-    previousHead,
-  };
 }

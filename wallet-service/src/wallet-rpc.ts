@@ -19,7 +19,7 @@ import { requestKey } from "./request-key.ts";
 import { type Command, fund, transfer, type WalletState } from "./wallet.ts";
 import type { WalletEngine } from "./wallet-engine.ts";
 import { faultError, refusalError, statusOf } from "./wallet-errors.ts";
-import { statusOnWire } from "./wallet-events.ts";
+import { statusOnWire } from "./wallet-event-bytes.ts";
 import { listWallets } from "./wallet-store.ts";
 
 /** What the handlers work with. */

@@ -108,12 +108,11 @@ function expectation(
 /** The wallets whose states decide the command, in order of first appearance in its legs. */
 export function walletIdsOf(command: Command): string[] {
   if (command.kind === "walletCreated") return [];
-  const ids = new Set<string>();
-  for (const { from, to } of command.legs) {
-    if ("walletId" in from) ids.add(from.walletId);
-    if ("walletId" in to) ids.add(to.walletId);
+  const ids: string[] = [];
+  for (const side of command.legs.flatMap(({ from, to }) => [from, to])) {
+    if ("walletId" in side && !ids.includes(side.walletId)) ids.push(side.walletId);
   }
-  return [...ids];
+  return ids;
 }
 
 /**
