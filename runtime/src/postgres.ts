@@ -53,7 +53,7 @@ export interface DatabaseClient extends AsyncDisposable {
   reset(): void;
 }
 
-const connectTimeoutSeconds = 2;
+const connectTimeoutMs = 2_000;
 const reconnectBackoffSeconds = 0.2;
 const lockTimeoutMs = 2_000;
 const statementTimeoutMs = 2_500;
@@ -78,8 +78,9 @@ export function createDatabaseClient(options: DatabaseClientOptions): DatabaseCl
     let sent = false;
     try {
       return await withTimer(async () => {
-        // A call that fails on this question was never sent: its outcome is known.
-        if (!used.alive) await used.sql`select 1`;
+        // A call that fails on this question was never sent: its outcome is known. The driver would
+        // connect again and again without a word where connections are accepted and closed.
+        if (!used.alive) await withTimer(() => used.sql`select 1`, connectTimeoutMs);
         used.alive = true;
         sent = true;
         return await work(used.sql);
@@ -123,7 +124,7 @@ function connect(options: DatabaseClientOptions): Connected {
   const sql = postgres(options.url, {
     max: options.connectionsMax,
     backoff: () => reconnectBackoffSeconds,
-    connect_timeout: connectTimeoutSeconds,
+    connect_timeout: connectTimeoutMs / 1_000,
     // A connection is closed when it breaks, not because of its age in the middle of a group.
     max_lifetime: null,
     types: { bigint: postgres.BigInt },

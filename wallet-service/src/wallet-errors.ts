@@ -66,6 +66,6 @@ function messageOf(refusal: CommandRefusal): string {
         "read it again and repeat with its version"
       );
     case "REQUEST_ID_REUSED":
-      return "This request_id was used for a call with other input; choose a new one";
+      return "This idempotency key (request_id) was used for a call with other input; choose a new one";
   }
 }

@@ -250,7 +250,7 @@ describe.each(["grpc", "inProcess"] as const)("over %s", (way) => {
       "6.0000",
       "Insufficient balance",
       "6.0000",
-      "This request_id was used for a call with other input; choose a new one",
+      "This idempotency key (request_id) was used for a call with other input; choose a new one",
       "Cannot transfer to the same wallet",
       "0.0000",
     ]);
