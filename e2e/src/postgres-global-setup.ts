@@ -12,33 +12,45 @@ declare module "vitest" {
   // Vitest's own interface, extended by the values that this setup provides.
   interface ProvidedContext {
     postgresUrl: string;
+    runDirectory: string;
   }
 }
 
-const janitor = path.resolve(import.meta.dirname, "../remove-test-postgres.mjs");
+const janitor = path.resolve(import.meta.dirname, "../clean-up-test-run.mjs");
 
 /**
  * Starts one Postgres for the whole test run and removes it afterwards; with DATABASE_URL set,
- * that server is used instead. When the run dies, a janitor process removes what it left.
+ * that server is used instead. When the run is killed, a janitor process removes what it left.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const url = readTestServers().databaseUrl;
-  if (url !== undefined) {
-    project.provide("postgresUrl", url);
+  const runDirectory = await mkdtemp(path.join(tmpdir(), "pelikuni-test-"));
+  // Postgres may run as another user, who has to get in.
+  await chmod(runDirectory, 0o755);
+  const directory = path.join(runDirectory, "postgres");
+  const directories = [runDirectory, findPostgresPlace(directory).directory];
+  watchOverRun(directories);
+  project.provide("runDirectory", runDirectory);
+  const stopServer = await provideServer(project, directory);
+  return async () => {
+    await stopServer();
+    for (const each of directories) await rm(each, { recursive: true, force: true });
+  };
+}
+
+async function provideServer(
+  project: TestProject,
+  directory: string,
+): Promise<() => Promise<void>> {
+  const { databaseUrl } = readTestServers();
+  if (databaseUrl !== undefined) {
+    project.provide("postgresUrl", databaseUrl);
     return async () => undefined;
   }
-  const directory = await mkdtemp(path.join(tmpdir(), "pelikuni-test-"));
-  await chmod(directory, 0o755);
-  const directories = [...new Set([findPostgresPlace(directory).directory, directory])];
-  watchOverRun(directories);
-  const server = await startEmbeddedPostgres({
-    directory,
-    logger: createLogger("test postgres", { level: "warn", format: "pretty" }),
-  });
+  const logger = createLogger("test postgres", { level: "warn", format: "pretty" });
+  const server = await startEmbeddedPostgres({ directory, logger });
   project.provide("postgresUrl", server.ownerUrl("postgres"));
   return async () => {
     await server[Symbol.asyncDispose]();
-    for (const each of directories) await rm(each, { recursive: true, force: true });
   };
 }
 

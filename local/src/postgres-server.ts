@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
   closeSync,
   existsSync,
+  fstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -35,12 +36,12 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-const startAttemptsMax = 3;
+const startAttemptsMax = 10;
+const startRetryMs = 200;
 const startDeadlineMs = 60_000;
 const startPollMs = 20;
 const stopDeadlineSeconds = 30;
 const logBytesMax = 10 * 1024 * 1024;
-const logTailLengthMax = 2_000;
 
 /** Starts the postmaster of a cluster, after stopping one that lost its owner. */
 export async function startPostgresServer(options: PostgresServerOptions): Promise<PostgresServer> {
@@ -48,12 +49,19 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
   for (let attempt = 1; ; attempt += 1) {
     const port = await choosePort(options);
     saveConnection(options.place, { ...options.connection, port });
-    const child = spawnPostmaster(options, port);
-    const failure = await waitUntilReady(options, child);
+    const log = openLog(options.place);
+    const child = spawnPostmaster(options, port, log.descriptor);
+    closeSync(log.descriptor);
+    const failure = await waitUntilReady(options, child, log.sizeBefore);
     if (failure === undefined) return running(options, child, port);
+    // The backends of a postmaster that was killed need a moment to notice.
+    const survivors = failure.includes("pre-existing shared memory block");
     // Somebody may have taken the port between its choice and its use.
-    if (attempt < startAttemptsMax && !(await isPortFree(port))) continue;
-    throw new Error(`Postgres did not start: ${failure}`);
+    const transient = survivors || !(await isPortFree(port));
+    if (attempt === startAttemptsMax || !transient) {
+      throw new Error(`Postgres did not start: ${failure}`);
+    }
+    await delay(startRetryMs);
   }
 }
 
@@ -69,8 +77,11 @@ async function choosePort({ port, connection }: PostgresServerOptions): Promise<
   return await chooseFreePort();
 }
 
-function spawnPostmaster({ place, binaries }: PostgresServerOptions, port: number): ChildProcess {
-  const log = openSync(rotatedLog(place), "a", 0o600);
+function spawnPostmaster(
+  { place, binaries }: PostgresServerOptions,
+  port: number,
+  log: number,
+): ChildProcess {
   const settings = {
     port: String(port),
     listen_addresses: "127.0.0.1",
@@ -81,50 +92,49 @@ function spawnPostmaster({ place, binaries }: PostgresServerOptions, port: numbe
     log_checkpoints: "off",
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  try {
-    // Detached: the terminal's Ctrl-C must not reach Postgres before the services have drained.
-    return spawn(programPath(binaries, "postgres"), ["-D", dataDirectory(place), ...args], {
-      ...place.user,
-      cwd: workingDirectory,
-      detached: true,
-      stdio: ["ignore", log, log],
-      windowsHide: true,
-    });
-  } finally {
-    closeSync(log);
-  }
+  // Detached: the terminal's Ctrl-C must not reach Postgres before the services have drained.
+  return spawn(programPath(binaries, "postgres"), ["-D", dataDirectory(place), ...args], {
+    ...place.user,
+    cwd: workingDirectory,
+    detached: true,
+    stdio: ["ignore", log, log],
+    windowsHide: true,
+  });
 }
 
 function logFile(place: PostgresPlace): string {
   return path.join(place.directory, "postgres.log");
 }
 
-function rotatedLog(place: PostgresPlace): string {
+function openLog(place: PostgresPlace): { descriptor: number; sizeBefore: number } {
   const file = logFile(place);
   if (existsSync(file) && statSync(file).size > logBytesMax) renameSync(file, `${file}.1`);
-  return file;
+  const descriptor = openSync(file, "a", 0o600);
+  return { descriptor, sizeBefore: fstatSync(descriptor).size };
 }
 
 /** Waits until the server accepts connections; otherwise says why it does not. */
 async function waitUntilReady(
   { place }: PostgresServerOptions,
   child: ChildProcess,
+  logSizeBefore: number,
 ): Promise<string | undefined> {
   const deadlineMs = performance.now() + startDeadlineMs;
   let spawnError: Error | undefined;
   child.once("error", (error) => {
     spawnError = error;
   });
+  const log = (): string => readFileSync(logFile(place)).subarray(logSizeBefore).toString().trim();
   while (performance.now() < deadlineMs) {
     if (spawnError !== undefined) return spawnError.message;
-    if (child.exitCode !== null || child.signalCode !== null) return lastLogLines(place);
+    if (child.exitCode !== null || child.signalCode !== null) return log();
     // The postmaster writes its state into the eighth line, as pg_ctl reads it, too.
     const lines = readPostmasterFile(place);
     if (Number(lines[0]) === child.pid && lines[7]?.trim() === "ready") return undefined;
     await delay(startPollMs);
   }
   child.kill("SIGINT");
-  return `not ready after ${startDeadlineMs / 1000} s\n${lastLogLines(place)}`;
+  return `not ready after ${startDeadlineMs / 1000} s\n${log()}`;
 }
 
 function running(
@@ -217,8 +227,4 @@ function readPostmasterFile(place: PostgresPlace): string[] {
   } catch {
     return [];
   }
-}
-
-function lastLogLines(place: PostgresPlace): string {
-  return readFileSync(logFile(place), "utf8").slice(-logTailLengthMax);
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
+import { createTestDirectory } from "@pelikuni/e2e/test-directory";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "@pelikuni/local/embedded-postgres";
 import { createLogger } from "@pelikuni/runtime/logger";
 import postgres from "postgres";
@@ -17,7 +17,7 @@ let directory: string;
 const servers: EmbeddedPostgres[] = [];
 
 beforeEach(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), "pelikuni-embedded-"));
+  directory = await createTestDirectory();
 });
 
 afterEach(async () => {
@@ -182,6 +182,6 @@ test.runIf(root)(
     await expect(stat(path.join(directory, "data"))).rejects.toThrow(/ENOENT/);
     await rm(place, { recursive: true });
     await rm(closed, { recursive: true });
-    directory = await mkdtemp(path.join(tmpdir(), "pelikuni-embedded-"));
+    directory = await createTestDirectory();
   },
 );

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdtemp, rm } from "node:fs/promises";
+import { access, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
+import { createTestDirectory } from "@pelikuni/e2e/test-directory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 interface Run {
@@ -24,7 +24,7 @@ let directory: string;
 const runs: Run[] = [];
 
 beforeEach(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), "pelikuni-start-"));
+  directory = await createTestDirectory();
 });
 
 afterEach(async () => {
