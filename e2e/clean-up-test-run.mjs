@@ -5,7 +5,8 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 const pollMs = 50;
-const stopDeadlineMs = 10_000;
+// A container without an init process never collects its dead: they must not be waited for.
+const stopDeadlineMs = 2_000;
 
 for await (const _ of process.stdin);
 
