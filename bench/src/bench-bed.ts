@@ -1,11 +1,14 @@
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { startEmbeddedPostgres } from "@pelikuni/local/embedded-postgres";
+import { claimDirectory } from "@pelikuni/local/instance-owner";
 import { findPostgresPlace } from "@pelikuni/local/postgres-place";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { migrate } from "@pelikuni/runtime/migrations";
+import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import postgres from "postgres";
+import { projectDirectory } from "./server-process.ts";
 
 /** A database of the benchmark, with the roles as in production. */
 export interface BenchDatabase {
@@ -28,14 +31,13 @@ export interface BenchBed extends AsyncDisposable {
 }
 
 const migrationLockTimeoutMs = 10_000;
-const projectDirectory = path.resolve(import.meta.dirname, "../..");
 // Below the project, where `npm start` keeps its data too: in many systems /tmp is no disk.
 const dataDirectory = path.join(projectDirectory, ".pelikuni/bench");
 
 /** Starts the server on a directory of its own. */
 export async function createBenchBed(logger: Logger): Promise<BenchBed> {
   return await buildWithResources(async (resources) => {
-    resources.use({ [Symbol.asyncDispose]: removeData });
+    resources.use({ [Symbol.asyncDispose]: () => removePostgresData(dataDirectory) });
     const server = resources.use(await startEmbeddedPostgres({ directory: dataDirectory, logger }));
     const admin = postgres(server.ownerUrl("postgres"), { max: 1, onnotice: () => undefined });
     resources.use({ [Symbol.asyncDispose]: () => admin.end({ timeout: 1 }) });
@@ -69,7 +71,16 @@ export async function createBenchBed(logger: Logger): Promise<BenchBed> {
   });
 }
 
-async function removeData(): Promise<void> {
-  const directories = new Set([findPostgresPlace(dataDirectory).directory, dataDirectory]);
-  for (const each of directories) await rm(each, { recursive: true, force: true });
+/** Removes what an embedded Postgres left in its directory, unless somebody else works there. */
+export async function removePostgresData(directory: string): Promise<void> {
+  const place = findPostgresPlace(directory);
+  try {
+    claimDirectory(place.directory);
+  } catch (error) {
+    if (error instanceof OperatorError) return;
+    throw error;
+  }
+  for (const each of new Set([place.directory, directory])) {
+    await rm(each, { recursive: true, force: true });
+  }
 }

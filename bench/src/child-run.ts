@@ -24,6 +24,8 @@ export async function runInChild(file: string, task: object): Promise<Run> {
 
 /** The child's side: measures the one task that comes, sends the result and ends. */
 export function answerTask(measure: (task: unknown) => Promise<Run>): void {
+  // Nobody waits for the result of a run whose parent is gone.
+  process.once("disconnect", () => process.exit());
   process.once("message", (task) => {
     // What fails here ends the process, and its parent says so.
     void measure(task).then((run) => process.send?.(run));

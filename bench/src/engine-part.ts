@@ -33,7 +33,8 @@ export async function measureEngine(options: PartOptions): Promise<PartResult> {
     const { sides, warmUp } = sidesOf(workload, { running, walletIds, plain, options });
     await warmUp();
     const progress = (line: string): void => options.progress(`engine, ${workload}: ${line}`);
-    const runs = await runInTurn({ sides, rounds: options.rounds, progress });
+    const { rounds, signal } = options;
+    const runs = await runInTurn({ sides, rounds, progress, signal });
     rows.push(...rowsOf(workload, plain.driver, runs));
     requireConserved(before, await countTotals(database.ownerUrl));
     requireConserved({ balance: plainBalance }, { balance: await plain.balance() });

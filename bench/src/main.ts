@@ -3,11 +3,15 @@ import { parseArgs } from "node:util";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { type BenchBed, createBenchBed } from "./bench-bed.ts";
 import { measureEngine } from "./engine-part.ts";
+import { measureGrpc } from "./grpc-part.ts";
 import type { PartOptions } from "./part.ts";
 import { formatPart, type PartResult } from "./report.ts";
+import { measureRest } from "./rest-part.ts";
 
 const partsByName: ReadonlyMap<string, (options: PartOptions) => Promise<PartResult>> = new Map([
   ["engine", measureEngine],
+  ["rest", measureRest],
+  ["grpc", measureGrpc],
 ]);
 
 const usage = `npm run bench -- [PART...] [OPTIONS]
@@ -40,13 +44,33 @@ if (values.help || !isValid) {
   (values.help ? process.stdout : process.stderr).write(usage);
   process.exitCode = values.help ? 0 : 2;
 } else {
-  // The embedded Postgres is stopped when the process exits, which a bare signal would skip.
-  process.once("SIGINT", () => process.exit(130));
-  process.once("SIGTERM", () => process.exit(143));
-  await measure();
+  const interruption = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, interrupter(name, interruption));
+  try {
+    await measure(interruption.signal);
+  } catch (error) {
+    // What fails after a signal fails because of it: Ctrl-C reaches the children, too.
+    if (!interruption.signal.aborted) throw error;
+  }
 }
 
-async function measure(): Promise<void> {
+// One Ctrl-C arrives twice: from the terminal, and from the launcher.
+const sameSignalMs = 500;
+
+/** The first signal ends the run and cleans up, a second one ends the process at once. */
+function interrupter(name: string, interruption: AbortController): () => void {
+  let firstMs = Number.POSITIVE_INFINITY;
+  return () => {
+    if (performance.now() - firstMs > sameSignalMs) process.exit();
+    if (interruption.signal.aborted) return;
+    firstMs = performance.now();
+    process.exitCode = name === "SIGINT" ? 130 : 143;
+    process.stderr.write("Interrupted: cleaning up\n");
+    interruption.abort();
+  };
+}
+
+async function measure(signal: AbortSignal): Promise<void> {
   const startMs = performance.now();
   const progress = (line: string): void => {
     const second = Math.round((performance.now() - startMs) / 1_000);
@@ -60,7 +84,8 @@ async function measure(): Promise<void> {
   for (const name of chosen) {
     const part = partsByName.get(name);
     if (part === undefined) continue;
-    results.push(await part({ bed, rounds, durationMs: seconds * 1_000, progress, logger }));
+    const durationMs = seconds * 1_000;
+    results.push(await part({ bed, rounds, durationMs, progress, logger, signal }));
   }
   const facts = { machine, rounds, secondsPerRun: seconds, results };
   process.stdout.write(values.json ? `${JSON.stringify(facts, null, 2)}\n` : tables(facts));

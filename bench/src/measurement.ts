@@ -17,6 +17,10 @@ export const runSchema = z.object({
   p50Ms: z.number().optional(),
   /** How long 99 of 100 calls took at most, milliseconds. */
   p99Ms: z.number().optional(),
+  /** How many calls were finished, also those before the time that counts. */
+  calls: z.number().optional(),
+  /** What share of a core the process that made the calls used; more than 1 with several threads. */
+  loadCpu: z.number().optional(),
 });
 
 /** What one run of one side came to. */
@@ -36,12 +40,16 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /** Summarises a run by how long each of its calls took, in milliseconds. */
-export function runOf(latenciesMs: readonly number[], elapsedMs: number): Run {
+export function runOf(
+  latenciesMs: readonly number[],
+  elapsedMs: number,
+): Run & { readonly calls: number } {
   const sorted = Float64Array.from(latenciesMs).sort();
   return {
     perSecond: (latenciesMs.length / elapsedMs) * 1_000,
     p50Ms: quantile(sorted, 0.5),
     p99Ms: quantile(sorted, 0.99),
+    calls: latenciesMs.length,
   };
 }
 
@@ -60,7 +68,7 @@ export async function runCallers(options: {
   readonly callers: number;
   readonly durationMs: number;
   readonly call: (caller: number) => Promise<void>;
-}): Promise<Run> {
+}): Promise<Run & { readonly calls: number }> {
   const latenciesMs: number[] = [];
   const startMs = performance.now();
   const endMs = startMs + options.durationMs;

@@ -11,4 +11,6 @@ export interface PartOptions {
   /** Tells who watches how far it is. */
   readonly progress: (line: string) => void;
   readonly logger: Logger;
+  /** Aborted when the benchmark is to end early: after the run that is under way. */
+  readonly signal: AbortSignal;
 }

@@ -1,0 +1,85 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
+import { type Run, walletCount } from "./measurement.ts";
+import { requireConserved } from "./money-check.ts";
+
+/** The wallets that a system under load serves. */
+export interface ServedWallets extends AsyncDisposable {
+  readonly ids: readonly string[];
+  /** How many transfers have been acknowledged to callers so far. */
+  readonly acknowledged: number;
+  /** Notes the transfers that were acknowledged to the callers of a run. */
+  note(run: Run): void;
+  /**
+   * Checks that they made no money and lost none, and that each acted exactly once.
+   *
+   * @throws Error when that is not so
+   */
+  check(): Promise<void>;
+}
+
+interface Totals {
+  /** In ten-thousandths. */
+  readonly balance: string;
+  /** Of all wallets together: a transfer adds two. */
+  readonly version: bigint;
+}
+
+const messageBytesMax = 4_194_304;
+const deadlineMs = 30_000;
+const fundedAmount = "1000000";
+
+/** Creates and funds the wallets of the benchmark in the system that has this gRPC port. */
+export async function createServedWallets(grpcPort: number): Promise<ServedWallets> {
+  const address = `127.0.0.1:${grpcPort}`;
+  const transport = createGrpcTransport({
+    address,
+    messageBytesMax,
+    deadlineDefaultMs: deadlineMs,
+  });
+  const client = createClient(WalletService, transport);
+  const ids = await Promise.all(Array.from({ length: walletCount }, () => createWallet(client)));
+  const before = await readTotals(client);
+  let acknowledged = 0;
+  return {
+    ids,
+    get acknowledged() {
+      return acknowledged;
+    },
+    note: ({ calls = 0 }) => {
+      acknowledged += calls;
+    },
+    check: async () => {
+      const after = await readTotals(client);
+      requireConserved(before, after);
+      const made = (after.version - before.version) / 2n;
+      if (made !== BigInt(acknowledged)) {
+        throw new Error(`${acknowledged} transfers were acknowledged, and ${made} were made.`);
+      }
+    },
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
+
+async function createWallet(client: Client<typeof WalletService>): Promise<string> {
+  const { wallet } = await client.createWallet({ userId: "bench" });
+  const walletId = wallet?.id ?? "";
+  await client.fundWallet({ walletId, amount: fundedAmount });
+  return walletId;
+}
+
+async function readTotals(client: Client<typeof WalletService>): Promise<Totals> {
+  let balance = 0n;
+  let version = 0n;
+  let pageToken = "";
+  do {
+    const page = await client.listWallets({ pageSize: walletCount, pageToken });
+    for (const wallet of page.wallets) {
+      balance += BigInt(wallet.balance.replace(".", ""));
+      version += wallet.version;
+    }
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return { balance: String(balance), version };
+}

@@ -1,0 +1,127 @@
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { promisify } from "node:util";
+import { buildWithResources } from "@pelikuni/runtime/resource-stack";
+import type { BenchDatabase } from "./bench-bed.ts";
+import { removePostgresData } from "./bench-bed.ts";
+import { projectDirectory, type ServerProcess, startServer } from "./server-process.ts";
+
+/** A wallet system that serves on the loopback interface; disposing stops it. */
+export interface WalletSystem extends AsyncDisposable {
+  readonly restPort: number;
+  readonly grpcPort: number;
+}
+
+const startDirectory = path.join(projectDirectory, ".pelikuni/bench-start");
+const freePorts = {
+  APP__GATEWAY__PORT: "0",
+  APP__WALLET_SERVICE__GRPC__PORT: "0",
+  APP__WALLET_SERVICE__HTTP__PORT: "0",
+};
+const log = { APP__LOG__FORMAT: "json", APP__LOG__LEVEL: "info" };
+
+/** `npm start` as everybody runs it, with data of its own, which disposing removes. */
+export async function startNpmStart(): Promise<WalletSystem> {
+  return await buildWithResources(async (resources) => {
+    resources.use({ [Symbol.asyncDispose]: () => removePostgresData(startDirectory) });
+    const { told } = resources.use(
+      await startServer({
+        name: "npm start",
+        args: [path.join(projectDirectory, "local/start.mjs")],
+        environment: { ...freePorts, ...log, APP__LOCAL__DIRECTORY: startDirectory },
+        ready: /REST +\S+:(\d+)[\s\S]*gRPC +\S+:(\d+)/,
+      }),
+    );
+    return {
+      restPort: Number(told[0]),
+      grpcPort: Number(told[1]),
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
+
+/** The wallet-service and the gateway, built, in a process each, as they are deployed. */
+export async function startTwoServices(database: BenchDatabase): Promise<WalletSystem> {
+  return await buildWithResources(async (resources) => {
+    const wallet = resources.use(await startWalletService(database));
+    await build("gateway");
+    const gateway = resources.use(
+      await startServer({
+        name: "gateway",
+        args: builtArgs("gateway"),
+        environment: {
+          ...freePorts,
+          ...log,
+          APP__GATEWAY__WALLET_SERVICE_ADDRESS: `localhost:${wallet.grpcPort}`,
+        },
+        ready: /"port":(\d+)/,
+      }),
+    );
+    return {
+      restPort: Number(gateway.told[0]),
+      grpcPort: wallet.grpcPort,
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
+
+/** The wallet-service, built, in a process of its own. */
+export async function startWalletService(
+  database: BenchDatabase,
+): Promise<AsyncDisposable & { readonly grpcPort: number }> {
+  await build("wallet-service");
+  const server = await startServer({
+    name: "wallet-service",
+    args: builtArgs("wallet-service"),
+    environment: {
+      ...freePorts,
+      ...log,
+      APP__WALLET_SERVICE__DATABASE__URL: database.serviceUrl,
+    },
+    ready: /"grpcPort":(\d+)/,
+  });
+  return {
+    grpcPort: Number(server.told[0]),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * A server of this directory that does no work, run like what it is compared to: from the
+ * sources, as `npm start` runs, or on the built parts.
+ *
+ * @param file a module that prints its port once it serves
+ */
+export async function startEmptyServer(
+  file: string,
+  parts: "sources" | "built",
+): Promise<AsyncDisposable & { readonly port: number }> {
+  if (parts === "built") await build("wallet-service");
+  const conditions = parts === "sources" ? ["--conditions=source"] : [];
+  const server: ServerProcess = await startServer({
+    name: file,
+    args: [
+      ...conditions,
+      "--import",
+      import.meta.resolve("tsx"),
+      path.join(import.meta.dirname, file),
+    ],
+    ready: /port (\d+)/,
+  });
+  return {
+    port: Number(server.told[0]),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+function builtArgs(service: string): string[] {
+  return ["--enable-source-maps", path.join(projectDirectory, service, "dist/main.js")];
+}
+
+/** Builds a service and what it stands on, where that is older than its sources. */
+async function build(service: string): Promise<void> {
+  const require = createRequire(import.meta.url);
+  const tsc = path.join(path.dirname(require.resolve("typescript/package.json")), "bin/tsc");
+  await promisify(execFile)(process.execPath, [tsc, "-b", path.join(projectDirectory, service)]);
+}
