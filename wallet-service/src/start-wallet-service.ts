@@ -87,9 +87,11 @@ export async function startWalletService(options: {
         throw withSetting(error, configuration);
       }),
     );
+    const { grpcPort, httpPort } = server;
+    logger.info({ grpcPort, httpPort }, "Serving gRPC and Connect");
     return {
-      grpcPort: server.grpcPort,
-      httpPort: server.httpPort,
+      grpcPort,
+      httpPort,
       transport: server.transport,
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
