@@ -1,13 +1,13 @@
-// Installs the project's dependencies when they are missing or older than package-lock.json.
+// Installs the project's dependencies when they are not those of package-lock.json.
 // Plain JavaScript without dependencies: it runs before anything is installed.
 import { spawnSync } from "node:child_process";
-import { statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 
 const root = path.resolve(import.meta.dirname ?? ".", "..");
 
 requireNode(20, 19);
-if (modifiedMs("node_modules/.package-lock.json") < modifiedMs("package-lock.json")) install();
+if (!isInstalled()) install();
 
 function requireNode(major, minor) {
   const [ownMajor, ownMinor] = process.versions.node.split(".").map(Number);
@@ -15,8 +15,24 @@ function requireNode(major, minor) {
   fail(`Pelikuni needs Node ${major}.${minor} or later; this is Node ${process.versions.node}.`);
 }
 
-function modifiedMs(file) {
-  return statSync(path.join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+/** Compares what npm noted as installed with what the project asks for. */
+function isInstalled() {
+  const installed = readPackages("node_modules/.package-lock.json");
+  return Object.entries(readPackages("package-lock.json")).every(
+    ([place, { version, optional }]) => {
+      // Packages for other systems are optional, and absent here.
+      if (!place.includes("node_modules/") || (optional && !(place in installed))) return true;
+      return place in installed && installed[place].version === version;
+    },
+  );
+}
+
+function readPackages(file) {
+  try {
+    return JSON.parse(readFileSync(path.join(root, file), "utf8")).packages;
+  } catch {
+    return {};
+  }
 }
 
 function install() {
