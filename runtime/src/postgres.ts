@@ -38,7 +38,7 @@ export interface DatabaseClientOptions {
 }
 
 /**
- * A Postgres client whose calls end in time. After a call that lost its connection or got no answer
+ * A Postgres client whose calls end in time. After a connection was closed, or a call got no answer,
  * the driver's client is dropped and a new one made: it never hands out what is left of the old one.
  */
 export interface DatabaseClient extends AsyncDisposable {
@@ -62,11 +62,12 @@ const closeTimeoutSeconds = 2;
 
 /** Creates a client; it connects with the first call. */
 export function createDatabaseClient(options: DatabaseClientOptions): DatabaseClient {
-  let current = connect(options);
+  let current = connect(options, replace);
+  let disposed = false;
 
   function replace(broken: Connected): void {
-    if (broken !== current) return;
-    current = connect(options);
+    if (broken !== current || disposed) return;
+    current = connect(options, replace);
     close(broken.sql, options.logger);
   }
 
@@ -109,18 +110,23 @@ export function createDatabaseClient(options: DatabaseClientOptions): DatabaseCl
       replace(current);
     },
     async [Symbol.asyncDispose]() {
+      disposed = true;
       await current.sql.end({ timeout: closeTimeoutSeconds });
     },
   };
 }
 
-/** The driver's client, and whether it answered since a connection of it was closed last. */
+/** The driver's client, and whether it ever answered. */
 interface Connected {
   readonly sql: Sql;
   alive: boolean;
 }
 
-function connect(options: DatabaseClientOptions): Connected {
+/**
+ * @param onClose told when a connection of it was closed: what the driver was given between the
+ *   connection's error and its close is never answered, unless the client is ended
+ */
+function connect(options: DatabaseClientOptions, onClose: (closed: Connected) => void): Connected {
   const sql = postgres(options.url, {
     max: options.connectionsMax,
     backoff: () => reconnectBackoffSeconds,
@@ -130,9 +136,7 @@ function connect(options: DatabaseClientOptions): Connected {
     types: { bigint: postgres.BigInt },
     // Its look-up ends in an unhandled rejection when the connection breaks at that moment.
     fetch_types: false,
-    onclose: () => {
-      connected.alive = false;
-    },
+    onclose: () => onClose(connected),
     onnotice: (notice) => options.logger.debug({ notice }, "Postgres sent a notice."),
     connection: {
       application_name: options.applicationName,
