@@ -29,7 +29,11 @@ export interface ReplicaProcess extends AsyncDisposable {
 const project = path.resolve(import.meta.dirname, "../..");
 const mainFile = path.resolve(import.meta.dirname, "replica-main.ts");
 const startedSchema = z.object({ grpcPort: z.int() });
-const logLineSchema = z.object({ level: z.string(), msg: z.string() });
+const logLineSchema = z.object({
+  level: z.string(),
+  msg: z.string(),
+  error: z.object({ message: z.string() }).optional(),
+});
 const startDeadlineMs = 30_000;
 const linesKeptMax = 50;
 
@@ -97,8 +101,7 @@ function followLog(child: ChildProcess): {
   const take = (line: string): void => {
     lastLines.push(line);
     if (lastLines.length > linesKeptMax) lastLines.shift();
-    const { level, msg } = readLogLine(line);
-    const text = `${level}: ${msg}`;
+    const text = sentenceOf(line);
     counts.set(text, (counts.get(text) ?? 0) + 1);
   };
   for (const input of [child.stdout, child.stderr]) {
@@ -108,10 +111,12 @@ function followLog(child: ChildProcess): {
 }
 
 /** What is not a line of the logger comes from a process that fell over. */
-function readLogLine(line: string): { level: string; msg: string } {
+function sentenceOf(line: string): string {
   try {
-    return logLineSchema.parse(JSON.parse(line));
+    const { level, msg, error } = logLineSchema.parse(JSON.parse(line));
+    const cause = error ? ` (${error.message.replaceAll(/[0-9.]+ ms/g, "… ms")})` : "";
+    return `${level}: ${msg}${cause}`;
   } catch {
-    return { level: "crash", msg: line };
+    return `crash: ${line}`;
   }
 }
