@@ -10,7 +10,7 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { pino } from "pino";
+import { createLogger } from "../src/logger.ts";
 import {
   type RpcServer,
   type RpcService,
@@ -62,7 +62,11 @@ export async function startTestServer(options: {
     grpc: { host: "127.0.0.1", port: 0 },
     http: { host: "127.0.0.1", port: 0, corsOrigins: [corsOrigin] },
     limits: rpcLimitsSchema.parse(options.limits),
-    logger: pino({ level: "warn" }, { write: (line) => log.push(line) }),
+    logger: createLogger(
+      "test",
+      { level: "warn", format: "json" },
+      { write: (line) => log.push(line) },
+    ),
   });
   const baseUrl = `http://127.0.0.1:${server.httpPort}`;
   const grpc = createGrpcTransport({
