@@ -1,16 +1,18 @@
+import { createDatabaseClient } from "@pelikuni/runtime/postgres";
 import { v7 } from "uuid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CommandOutcome } from "../src/command-outcome.ts";
 import { formatAmount } from "../src/money.ts";
 import { type Command, fund, transfer } from "../src/wallet.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
-import { commitGroup, findWallets, type GroupToCommit } from "../src/wallet-store.ts";
+import { commitGroup, findWallets, type GroupToCommit, lockWallets } from "../src/wallet-store.ts";
 import {
   accepted,
   amountOf,
   createEngineBed,
   type EngineBed,
   listeningLogger,
+  quiet,
   requestOf,
   submit,
   untilBlocked,
@@ -26,9 +28,13 @@ afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
 
+function creationOf(walletId: string): Command {
+  return { kind: "walletCreated", walletId, userId: "alice", currency: "USD" };
+}
+
 async function walletWith(engine: WalletEngine, funds = "0"): Promise<string> {
   const walletId = v7();
-  await accepted(engine, { kind: "walletCreated", walletId, userId: "alice", currency: "USD" });
+  await accepted(engine, creationOf(walletId));
   if (funds !== "0") await accepted(engine, fund(walletId, amountOf(funds)));
   return walletId;
 }
@@ -271,6 +277,41 @@ describe("request keys", () => {
     expect(messages).not.toContain("A group failed.");
   });
 });
+
+test.each(["commit", "lock"] as const)(
+  "rows are locked in the order of their ids, whatever the plan reads first: %s",
+  async (way) => {
+    // The driver hands parameters it does not know to the session. Without indexes it reads the
+    // table from its beginning, where the greatest id is put.
+    const scanning = `${bed.serviceUrl}?enable_indexscan=off&enable_bitmapscan=off`;
+    const engine = bed.replica({ databaseUrl: scanning });
+    const client = createDatabaseClient({
+      url: scanning,
+      applicationName: "test",
+      connectionsMax: 1,
+      callTimeoutMs: 2_000,
+      logger: quiet,
+    });
+    const ids = Array.from({ length: 3 }, () => v7()).toReversed();
+    for (const walletId of ids) await accepted(engine, creationOf(walletId));
+    const lowest = ids.at(-1) ?? "";
+    const seen = await Promise.all(ids.map((id) => stateOf(engine, id)));
+    let waiting: Promise<unknown> | undefined;
+    await bed.owner.begin(async (sql) => {
+      await sql`select id from wallets where id = ${lowest} for update`;
+      waiting =
+        way === "commit"
+          ? client.call((other) => commitGroup(other, compareOnly(seen)))
+          : client.call((other) => lockWallets(other, ids));
+      await untilBlocked(bed, 1);
+      const free = await sql`
+        select id from wallets where id in ${sql(ids)} for update skip locked`;
+      expect(free).toHaveLength(ids.length);
+    });
+    await waiting;
+    await client[Symbol.asyncDispose]();
+  },
+);
 
 describe("a group", () => {
   test("does not fail for one command that Postgres rejects", async () => {

@@ -214,3 +214,8 @@ test("every session has the limits that keep a hanging call from hanging others"
     });
   }
 });
+
+test("no session looks up the server's types: that ends the process when its connection breaks", async () => {
+  const looksUp = await engine.pool.call(async (sql) => sql.options.fetch_types);
+  expect(looksUp).toBe(false);
+});

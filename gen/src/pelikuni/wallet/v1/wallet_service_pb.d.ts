@@ -366,7 +366,7 @@ export declare const TransferResponseSchema: GenMessage<TransferResponse>;
  */
 export declare type BatchTransferRequest = Message<"pelikuni.wallet.v1.BatchTransferRequest"> & {
   /**
-   * 1 to 1,000 transfers, run in this order.
+   * 1 to 1,000 transfers, decided in this order.
    *
    * @generated from field: repeated pelikuni.wallet.v1.TransferRequest transfers = 1;
    */
@@ -455,6 +455,10 @@ export declare const BatchTransferResultSchema: GenMessage<BatchTransferResult>;
  *   OVERLOADED            UNAVAILABLE          a bounded queue is full; nothing was done
  *   DATABASE_UNAVAILABLE  UNAVAILABLE          the database does not answer; nothing was done
  *   OUTCOME_UNKNOWN       UNAVAILABLE          the commit was sent, its answer lost; repeat with the same request_id
+ *   MALFORMED_MESSAGE     INVALID_ARGUMENT     the bytes or the JSON are not such a message
+ *   MESSAGE_TOO_LARGE     RESOURCE_EXHAUSTED   the message is over the server's limit, which it names
+ *   STOPPING              UNAVAILABLE          a stream ends because the server stops; open it again elsewhere
+ *   INTERNAL              INTERNAL             a fault of the service; nothing was done, the reason is in its log
  *
  * A call that carried a request_id gets google.rpc.RetryInfo with UNAVAILABLE; one without must not be repeated blindly.
  * A call whose deadline passes while it waits never runs; past that point DEADLINE_EXCEEDED leaves the outcome unknown.
