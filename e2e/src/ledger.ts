@@ -38,6 +38,8 @@ export interface Attempt {
   readonly order: Order;
   /** The replica's number, from 0. */
   readonly replica: number;
+  /** The caller's deadline, where he set one. */
+  readonly timeoutMs?: number | undefined;
   /** Not after the call was sent: milliseconds since 1970, on the clock of this machine. */
   readonly startMs: number;
   /** Not before the answer was there. */

@@ -42,6 +42,7 @@ const repetitionPauseMaxMs = 60;
 const batchLengthMax = 6;
 const answeredKeptMax = 50;
 const giveUpProbability = 0.1;
+const hurryMaxMs = 40;
 
 /** Makes wallets with money, then calls from all callers at once until the time is over. */
 export async function runLoad(options: LoadOptions): Promise<void> {
@@ -79,6 +80,7 @@ const steps = (
     [1, repeatAnswered],
     [1, reuseRequestId],
     [1, askForTheImpossible],
+    [1, callInAHurry],
     [1, fundOrCreate],
   ] satisfies [number, Step][]
 ).flatMap(([share, step]) => Array.from({ length: share }, () => step));
@@ -136,10 +138,21 @@ async function reuseRequestId(orders: Orders, { random, answered }: CallerState)
 
 async function askForTheImpossible(orders: Orders, state: CallerState): Promise<void> {
   const order = sharedTransfer(state);
-  const impossible = state.random.chance(0.5)
-    ? { ...order, units: unitsThatNobodyHas }
-    : { ...order, [state.random.pick(["from", "to"])]: randomUUID() };
+  const nowhere = randomUUID();
+  const impossible: Order = state.random.pick<Order>([
+    { ...order, units: unitsThatNobodyHas },
+    { ...order, from: nowhere },
+    { ...order, to: nowhere },
+    { kind: "fund", requestId: order.requestId, to: nowhere, units: 1n },
+  ]);
   await orders.execute(impossible, { mayGiveUp: true });
+}
+
+/** A deadline that is hard to meet: what it leaves open, the repetition finds out. */
+async function callInAHurry(orders: Orders, state: CallerState): Promise<void> {
+  const order = { ...sharedTransfer(state), requestId: randomUUID() };
+  const timeoutMs = 1 + state.random.integer(hurryMaxMs);
+  await orders.execute(order, { mayGiveUp: false, timeoutMs });
 }
 
 async function fundOrCreate(orders: Orders, { random, shared }: CallerState): Promise<void> {
@@ -177,10 +190,18 @@ function remember(state: CallerState, order: TransferOrder, outcome: Outcome): v
   if (state.answered.length > answeredKeptMax) state.answered.shift();
 }
 
+/** How a caller bears with faults. */
+interface Patience {
+  /** Whether he may leave an order open instead of repeating it. */
+  readonly mayGiveUp: boolean;
+  /** A deadline for the first attempt alone. */
+  readonly timeoutMs?: number;
+}
+
 /** Carries orders to their end, as a careful caller does. */
 interface Orders {
-  /** Repeats on faults, elsewhere; a caller may give up when he was told that nothing was done. */
-  execute(order: Order, patience: { mayGiveUp: boolean }): Promise<Outcome>;
+  /** Repeats on faults, elsewhere. */
+  execute(order: Order, patience: Patience): Promise<Outcome>;
   executeBatch(orders: readonly TransferOrder[]): Promise<void>;
   read(walletId: string): Promise<void>;
   /** Creates a wallet with so much money. */
@@ -188,9 +209,10 @@ interface Orders {
 }
 
 function createOrders({ caller, replicas, repeats }: LoadOptions, random: Random): Orders {
-  async function execute(order: Order, patience: { mayGiveUp: boolean }): Promise<Outcome> {
+  async function execute(order: Order, patience: Patience): Promise<Outcome> {
     const replica = random.integer(replicas);
-    return await persist(order, replica, await caller.attempt(order, replica), patience);
+    const first = await caller.attempt(order, replica, patience.timeoutMs);
+    return await persist(order, replica, first, patience);
   }
 
   /** What follows after a first attempt. */
@@ -198,12 +220,12 @@ function createOrders({ caller, replicas, repeats }: LoadOptions, random: Random
     order: Order,
     firstReplica: number,
     first: Outcome,
-    { mayGiveUp }: { mayGiveUp: boolean },
+    { mayGiveUp, timeoutMs }: Patience,
   ): Promise<Outcome> {
     let replica = firstReplica;
     let outcome = first;
     for (let count = 1; count <= repetitionsMax && "fault" in outcome; count += 1) {
-      if (!repeats || order.requestId === "") return outcome;
+      if (!(repeats || timeoutMs) || order.requestId === "") return outcome;
       if (mayGiveUp && random.chance(giveUpProbability)) return outcome;
       await pause(random.integer(repetitionPauseMaxMs));
       if (replicas > 1) replica = (replica + 1 + random.integer(replicas - 1)) % replicas;

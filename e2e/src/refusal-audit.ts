@@ -34,12 +34,14 @@ function unjustified(
   reason: string,
   trails: ReadonlyMap<string, WalletTrail>,
 ): string | undefined {
-  if (order.kind !== "transfer") return "such an order is never refused";
-  const { from, to, units, expectedVersion } = order;
+  if (order.kind === "create") return "such an order is never refused";
+  const from = order.kind === "fund" ? order.to : order.from;
   const payer = trails.get(from);
-  if (payer === undefined || !trails.has(to)) {
+  if (payer === undefined || !trails.has(order.to)) {
     return reason === "WALLET_NOT_FOUND" ? undefined : "one of the wallets does not exist";
   }
+  if (order.kind === "fund") return "such an order is never refused";
+  const { units, expectedVersion } = order;
   const states = statesDuring(payer.versions, startMs, endMs);
   if (reason === "INSUFFICIENT_BALANCE") {
     if (states.some((state) => state.units < units)) return undefined;

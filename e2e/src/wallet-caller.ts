@@ -1,5 +1,5 @@
 import { anyUnpack, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import { type CallOptions, type Client, Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "@pelikuni/gen/google/rpc/error_details_pb";
 import type { Status } from "@pelikuni/gen/google/rpc/status_pb";
 import type { Wallet } from "@pelikuni/gen/wallet/v1/wallet_pb";
@@ -20,8 +20,8 @@ export type TransferOrder = Extract<Order, { kind: "transfer" }>;
 
 /** Sends single calls, and writes into the ledger what was answered. */
 export interface WalletCaller {
-  /** One attempt at an order on one replica. */
-  attempt(order: Order, replica: number): Promise<Outcome>;
+  /** One attempt at an order on one replica, with a deadline if given. */
+  attempt(order: Order, replica: number, timeoutMs?: number): Promise<Outcome>;
   /** One attempt at several transfers as one batch. */
   attemptBatch(orders: readonly TransferOrder[], replica: number): Promise<Outcome[]>;
   read(walletId: string, replica: number): Promise<void>;
@@ -45,10 +45,12 @@ export function createWalletCaller(clients: readonly WalletClient[], ledger: Led
   }
 
   return {
-    async attempt(order, replica) {
+    async attempt(order, replica, timeoutMs) {
       const startMs = Date.now();
-      const outcome = await send(client(replica), order).catch(outcomeOfError);
-      ledger.attempts.push({ order, replica, startMs, endMs: nowAfter(), outcome });
+      const options = timeoutMs === undefined ? {} : { timeoutMs };
+      const outcome = await send(client(replica), order, options).catch(outcomeOfError);
+      const endMs = nowAfter();
+      ledger.attempts.push({ order, replica, timeoutMs, startMs, endMs, outcome });
       return outcome;
     },
 
@@ -85,21 +87,22 @@ function nowAfter(): number {
   return Date.now() + 1;
 }
 
-async function send(client: WalletClient, order: Order): Promise<Outcome> {
+async function send(client: WalletClient, order: Order, options: CallOptions): Promise<Outcome> {
   const { requestId } = order;
   switch (order.kind) {
     case "create": {
-      const { receipt, wallet } = await client.createWallet({ userId: order.userId, requestId });
+      const request = { userId: order.userId, requestId };
+      const { receipt, wallet } = await client.createWallet(request, options);
       return acknowledged(receipt, [wallet]);
     }
     case "fund": {
       const amount = amountText(order.units);
       const request = { walletId: order.to, amount, requestId };
-      const { receipt, wallet } = await client.fundWallet(request);
+      const { receipt, wallet } = await client.fundWallet(request, options);
       return acknowledged(receipt, [wallet]);
     }
     case "transfer":
-      return transferred(await client.transfer(transferRequest(order)));
+      return transferred(await client.transfer(transferRequest(order), options));
   }
 }
 
