@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { createServiceImplSpec } from "@connectrpc/connect";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { createLogger } from "@pelikuni/runtime/logger";
-import { rpcLimitsSchema, rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
+import { rpcLimitsSchema, startRpcServer } from "@pelikuni/runtime/rpc-server";
 
 const time = timestampFromMs(Date.UTC(2026, 0, 1));
 const wallet = {
@@ -21,22 +21,18 @@ const wallet = {
   updateTime: time,
 };
 const receipt = { transactionId: wallet.id, position: 1n, occurredAt: time };
-const unserved = (): never => {
-  throw new ConnectError("Only transfers are served here.", Code.Unimplemented);
+const handlers = {
+  transfer: async () => ({ receipt, fromWallet: wallet, toWallet: wallet }),
 };
 
 // The whole RPC server with its checks and limits, and a handler that does no work: what an RPC
 // costs before any money moves.
 const server = await startRpcServer({
   services: [
-    rpcService(WalletService, {
-      createWallet: unserved,
-      getWallet: unserved,
-      listWallets: unserved,
-      fundWallet: unserved,
-      batchTransfer: unserved,
-      transfer: async () => ({ receipt, fromWallet: wallet, toWallet: wallet }),
-    }),
+    {
+      spec: createServiceImplSpec(WalletService, handlers),
+      addRoutes: (router) => router.service(WalletService, handlers),
+    },
   ],
   descriptorSet: await readFile(
     fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),

@@ -132,6 +132,8 @@ function withDefaults(handlers: WalletHandlers = {}): ServiceImpl<typeof WalletS
     fundWallet: notHere,
     transfer: (request) => ({ fromWallet: { id: request.fromWalletId } }),
     batchTransfer: notHere,
+    subscribeEvents: notHere,
+    snapshotWallets: notHere,
     ...handlers,
   };
 }

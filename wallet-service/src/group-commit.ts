@@ -48,6 +48,8 @@ export interface GroupCommitParts {
   readonly cache: WalletCache;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Called with the position of the last event of each group that was committed. */
+  readonly onCommit: (position: bigint) => void;
   /** How many commands may wait for their outcome at once. */
   readonly queueLengthMax: number;
   readonly logger: Logger;
@@ -234,6 +236,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   function answer(group: readonly Waiting[], decided: DecidedGroup, firstPosition: bigint): void {
     confirm(decided.toCommit);
+    const { eventCount } = decided.toCommit;
+    if (eventCount > 0) parts.onCommit(firstPosition + BigInt(eventCount) - 1n);
     for (const [index, verdict] of decided.verdicts.entries()) {
       const waiting = group[index];
       if ("refusal" in verdict) waiting?.resolve(verdict);

@@ -22,6 +22,38 @@ export async function findSegment(
   return row && { segmentId, firstPosition: row.firstPosition, events: splitEvents(row.events) };
 }
 
+/** A segment with its place in the chain of hashes. */
+export interface ChainedSegment extends JournalSegment {
+  /** SHA-256 over the hash before, the first position and the hashes of the events. */
+  readonly hash: Uint8Array;
+}
+
+/** Reads on behind a position: segments in order, the first one perhaps from its middle. */
+export async function readSegmentsBehind(
+  sql: Sql,
+  position: bigint,
+  segmentsMax: number,
+): Promise<ChainedSegment[]> {
+  const next = position + 1n;
+  const rows = await sql<
+    { segmentId: string; firstPosition: bigint; hash: Uint8Array; events: Uint8Array }[]
+  >`
+    select segment_id as "segmentId", first_position as "firstPosition", hash, events from journal
+    where first_position >= coalesce(
+        (select max(first_position) from journal where first_position <= ${next}), 1)
+      and first_position + event_count > ${next}
+    order by first_position limit ${segmentsMax}`;
+  return rows.map((row) => ({ ...row, events: splitEvents(row.events) }));
+}
+
+/** The position of the last event; 0 for an empty journal. */
+export async function lastPosition(sql: Sql): Promise<bigint> {
+  const rows = await sql<{ position: bigint }[]>`
+    select first_position + event_count - 1 as position from journal
+    order by first_position desc limit 1`;
+  return rows[0]?.position ?? 0n;
+}
+
 /** Puts encoded events behind each other, each with its length in front as a protobuf varint. */
 export function joinEvents(events: readonly Uint8Array[]): Buffer {
   return Buffer.concat(events.flatMap((event) => [varint(event.length), event]));

@@ -2,6 +2,8 @@ import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/pos
 import type { ResourceStack } from "@pelikuni/runtime/resource-stack";
 import type { Logger } from "pino";
 import { createGroupCommit, type GroupCommit } from "./group-commit.ts";
+import { lastPosition } from "./journal-store.ts";
+import { createJournalTail, type JournalTail } from "./journal-tail.ts";
 import { createRepeatedRequests } from "./repeated-requests.ts";
 import { createWalletCache } from "./wallet-cache.ts";
 import { createWalletReader, type WalletReader } from "./wallet-reader.ts";
@@ -13,6 +15,9 @@ export interface WalletEngine {
   readonly reader: WalletReader;
   /** For reads. */
   readonly pool: DatabaseClient;
+  readonly tail: JournalTail;
+  /** Makes a client of one connection, for whoever needs a transaction; he disposes it. */
+  readonly openClient: (use: string) => DatabaseClient;
 }
 
 /** What the engine needs to know. */
@@ -29,6 +34,7 @@ export interface WalletEngineOptions {
 }
 
 const callTimeoutMs = 2_500;
+const tailPollIntervalMs = 50;
 
 /** Puts the engine together; it connects with the first command or read. */
 export function createWalletEngine(
@@ -36,23 +42,23 @@ export function createWalletEngine(
   resources: ResourceStack,
 ): WalletEngine {
   const { databaseUrl: url, logger } = options;
-  const client = (connectionsMax: number, use: string) => {
+  const client = (connectionsMax: number, use: string): DatabaseClient => {
     const applicationName = `pelikuni-wallet-service ${use}`;
-    return resources.use(
-      createDatabaseClient({ url, applicationName, connectionsMax, callTimeoutMs, logger }),
-    );
+    return createDatabaseClient({ url, applicationName, connectionsMax, callTimeoutMs, logger });
   };
-  const pool = client(options.connectionsMax, "reads");
+  const pool = resources.use(client(options.connectionsMax, "reads"));
+  const tail = createJournalTail(() => pool.read(lastPosition), tailPollIntervalMs);
   const reader = createWalletReader((ids) => pool.read((sql) => findWallets(sql, ids)));
   const groupCommit = createGroupCommit({
-    committer: client(1, "commits"),
+    committer: resources.use(client(1, "commits")),
     reader,
     repeated: createRepeatedRequests(pool, logger),
     cache: createWalletCache(options.cachedWalletsMax),
     now: options.now,
+    onCommit: (position) => tail.committed(position),
     queueLengthMax: options.queueLengthMax,
     logger,
   });
   resources.use(groupCommit);
-  return { groupCommit, reader, pool };
+  return { groupCommit, reader, pool, tail, openClient: (use) => client(1, use) };
 }

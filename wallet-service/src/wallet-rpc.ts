@@ -1,16 +1,22 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import type { WalletSchema } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import {
   type BatchTransferResultSchema,
+  EventFormat,
   type ReceiptSchema,
+  type SnapshotWalletsResponseSchema,
+  type SubscribeEventsResponseSchema,
   type TransferRequest,
   TransferResponseSchema,
   type WalletService,
+  WalletStateSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
+import { eventsBehind, type JournalEvent, readJournal } from "./change-feed.ts";
 import type { Request } from "./command-group.ts";
 import { type Answer, CommandFault, type CommandOutcome } from "./command-outcome.ts";
 import { type Amount, formatAmount, parseAmount, subtract } from "./money.ts";
@@ -20,6 +26,8 @@ import { type Command, fund, transfer, type WalletState } from "./wallet.ts";
 import type { WalletEngine } from "./wallet-engine.ts";
 import { faultError, refusalError, statusOf } from "./wallet-errors.ts";
 import { statusOnWire } from "./wallet-event-bytes.ts";
+import type { RecordedWallet } from "./wallet-events.ts";
+import { snapshotWallets } from "./wallet-snapshot.ts";
 import { listWallets } from "./wallet-store.ts";
 
 /** What the handlers work with. */
@@ -106,6 +114,22 @@ export function walletRpc(parts: WalletRpcParts): ServiceImpl<typeof WalletServi
       const outcomes = await Promise.all(submit(requests, context));
       return { results: outcomes.map((outcome, index) => resultOf(outcome, requests[index])) };
     },
+
+    async *subscribeEvents({ afterPosition, format }, { signal }) {
+      const asBytes = format === EventFormat.BYTES;
+      const segments = readJournal(parts.pool, parts.tail, afterPosition, signal);
+      for await (const segment of orUnavailableStream(segments)) {
+        for (const event of eventsBehind(segment, afterPosition)) yield feedEvent(event, asBytes);
+      }
+    },
+
+    async *snapshotWallets() {
+      const snapshot = snapshotWallets(parts.openClient("snapshot"));
+      for await (const part of orUnavailableStream(snapshot)) {
+        if (typeof part === "bigint") yield { content: { case: "position", value: part } };
+        else for (const wallet of part) yield snapshotOf(wallet);
+      }
+    },
   };
 }
 
@@ -174,6 +198,26 @@ function transferResponse(answer: Answer): MessageInitShape<typeof TransferRespo
   return { receipt: receiptOf(answer), fromWallet: walletOf(from), toWallet: walletOf(to) };
 }
 
+function feedEvent(
+  { position, bytes, journalHash = new Uint8Array() }: JournalEvent,
+  asBytes: boolean,
+): MessageInitShape<typeof SubscribeEventsResponseSchema> {
+  return asBytes
+    ? { position, content: { case: "eventBytes", value: bytes }, journalHash }
+    : {
+        position,
+        content: { case: "event", value: fromBinary(WalletEventSchema, bytes) },
+        journalHash,
+      };
+}
+
+function snapshotOf(
+  wallet: RecordedWallet,
+): MessageInitShape<typeof SnapshotWalletsResponseSchema> {
+  const value = create(WalletStateSchema, { wallet: walletOf(wallet), head: wallet.head });
+  return { content: { case: "wallet", value } };
+}
+
 function receiptOf(answer: Answer): MessageInitShape<typeof ReceiptSchema> {
   const { transactionId, position, occurredAtMs } = answer;
   return { transactionId, position, occurredAt: timestampFromMs(occurredAtMs) };
@@ -204,8 +248,20 @@ async function orUnavailable<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading;
   } catch (error) {
-    if (!(error instanceof DatabaseUnavailable)) throw error;
-    const message = "The database does not answer; try again.";
-    throw faultError(new CommandFault("DATABASE_UNAVAILABLE", message, error), "");
+    throw readFault(error);
   }
+}
+
+async function* orUnavailableStream<T>(reading: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* reading;
+  } catch (error) {
+    throw readFault(error);
+  }
+}
+
+function readFault(error: unknown): unknown {
+  if (!(error instanceof DatabaseUnavailable)) return error;
+  const message = "The database does not answer; try again.";
+  return faultError(new CommandFault("DATABASE_UNAVAILABLE", message, error), "");
 }

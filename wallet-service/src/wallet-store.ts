@@ -96,6 +96,18 @@ export async function listWallets(
   return rows.map(walletOf);
 }
 
+/** Lists wallets in the order of their ids, behind one of them. */
+export async function listWalletsById(
+  sql: Sql,
+  after: string | undefined,
+  limit: number,
+): Promise<RecordedWallet[]> {
+  const behind = after === undefined ? sql`` : sql`where id > ${after}`;
+  const rows = await sql<WalletRow[]>`
+    select ${walletColumns(sql)} from wallets ${behind} order by id limit ${limit}`;
+  return rows.map(walletOf);
+}
+
 async function commitCall(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
   const { seen, created, changed, keys } = group;
   const rows = await sql<{ firstPosition: bigint | null }[]>`

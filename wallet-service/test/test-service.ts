@@ -15,10 +15,16 @@ export interface ServiceBed extends AsyncDisposable {
   readonly grpc: Client<typeof Contract>;
 }
 
-/** Starts it; `settings` replace keys of the section `wallet_service`. */
-export async function startServiceBed(settings: object = {}): Promise<ServiceBed> {
+/**
+ * Starts it; `settings` replace keys of the section `wallet_service`. With a database of another
+ * bed it is a replica of that one.
+ */
+export async function startServiceBed(
+  settings: object = {},
+  shared?: TestDatabase,
+): Promise<ServiceBed> {
   return await buildWithResources(async (resources) => {
-    const database = resources.use(await createTestDatabase());
+    const database = shared ?? resources.use(await createTestDatabase());
     const configuration = walletServiceSchema.parse({
       grpc: { host: "127.0.0.1", port: 0 },
       http: { host: "127.0.0.1", port: 0, cors_origins: [] },

@@ -2,11 +2,12 @@
 // @generated from file pelikuni/wallet/v1/wallet_service.proto (package pelikuni.wallet.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Wallet } from "./wallet_pb.js";
 import type { Status } from "../../../google/rpc/status_pb.js";
+import type { WalletEvent } from "./wallet_event_pb.js";
 
 /**
  * Describes the file pelikuni/wallet/v1/wallet_service.proto.
@@ -436,6 +437,195 @@ export declare type BatchTransferResult = Message<"pelikuni.wallet.v1.BatchTrans
 export declare const BatchTransferResultSchema: GenMessage<BatchTransferResult>;
 
 /**
+ * Where to begin, and in what form.
+ *
+ * @generated from message pelikuni.wallet.v1.SubscribeEventsRequest
+ */
+export declare type SubscribeEventsRequest = Message<"pelikuni.wallet.v1.SubscribeEventsRequest"> & {
+  /**
+   * The last position already known; 0 begins with the first event.
+   *
+   * @generated from field: int64 after_position = 1;
+   */
+  afterPosition: bigint;
+
+  /**
+   * Decoded, unless the bytes are asked for.
+   *
+   * @generated from field: pelikuni.wallet.v1.EventFormat format = 2;
+   */
+  format: EventFormat;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.SubscribeEventsRequest.
+ * Use `create(SubscribeEventsRequestSchema)` to create a new message.
+ */
+export declare const SubscribeEventsRequestSchema: GenMessage<SubscribeEventsRequest>;
+
+/**
+ * One event of the journal.
+ *
+ * @generated from message pelikuni.wallet.v1.SubscribeEventsResponse
+ */
+export declare type SubscribeEventsResponse = Message<"pelikuni.wallet.v1.SubscribeEventsResponse"> & {
+  /**
+   * Its position: one more than the position before.
+   *
+   * @generated from field: int64 position = 1;
+   */
+  position: bigint;
+
+  /**
+   * The event, in the form asked for.
+   *
+   * @generated from oneof pelikuni.wallet.v1.SubscribeEventsResponse.content
+   */
+  content: {
+    /**
+     * The event as a message.
+     *
+     * @generated from field: pelikuni.wallet.v1.WalletEvent event = 2;
+     */
+    value: WalletEvent;
+    case: "event";
+  } | {
+    /**
+     * The encoded WalletEvent, verbatim.
+     *
+     * @generated from field: bytes event_bytes = 3;
+     */
+    value: Uint8Array;
+    case: "eventBytes";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * On the last event of a segment alone, its hash (32 bytes): SHA-256 over the hash of the segment before (nothing for
+   * the first), the position of the segment's first event as 8 bytes in big-endian order, and SHA-256 of each of its
+   * events in order.
+   *
+   * @generated from field: bytes journal_hash = 4;
+   */
+  journalHash: Uint8Array;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.SubscribeEventsResponse.
+ * Use `create(SubscribeEventsResponseSchema)` to create a new message.
+ */
+export declare const SubscribeEventsResponseSchema: GenMessage<SubscribeEventsResponse>;
+
+/**
+ * Asks for all wallets at one position.
+ *
+ * @generated from message pelikuni.wallet.v1.SnapshotWalletsRequest
+ */
+export declare type SnapshotWalletsRequest = Message<"pelikuni.wallet.v1.SnapshotWalletsRequest"> & {
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.SnapshotWalletsRequest.
+ * Use `create(SnapshotWalletsRequestSchema)` to create a new message.
+ */
+export declare const SnapshotWalletsRequestSchema: GenMessage<SnapshotWalletsRequest>;
+
+/**
+ * First the position, then any number of wallets.
+ *
+ * @generated from message pelikuni.wallet.v1.SnapshotWalletsResponse
+ */
+export declare type SnapshotWalletsResponse = Message<"pelikuni.wallet.v1.SnapshotWalletsResponse"> & {
+  /**
+   * Which of both.
+   *
+   * @generated from oneof pelikuni.wallet.v1.SnapshotWalletsResponse.content
+   */
+  content: {
+    /**
+     * The first message: the position of the last event that the wallets include; 0 for an empty journal.
+     *
+     * @generated from field: int64 position = 1;
+     */
+    value: bigint;
+    case: "position";
+  } | {
+    /**
+     * A wallet as it was at that position.
+     *
+     * @generated from field: pelikuni.wallet.v1.WalletState wallet = 2;
+     */
+    value: WalletState;
+    case: "wallet";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.SnapshotWalletsResponse.
+ * Use `create(SnapshotWalletsResponseSchema)` to create a new message.
+ */
+export declare const SnapshotWalletsResponseSchema: GenMessage<SnapshotWalletsResponse>;
+
+/**
+ * A wallet with its head.
+ *
+ * @generated from message pelikuni.wallet.v1.WalletState
+ */
+export declare type WalletState = Message<"pelikuni.wallet.v1.WalletState"> & {
+  /**
+   * The wallet.
+   *
+   * @generated from field: pelikuni.wallet.v1.Wallet wallet = 1;
+   */
+  wallet?: Wallet | undefined;
+
+  /**
+   * SHA-256 over the encoded bytes of its latest event, 32 bytes.
+   *
+   * @generated from field: bytes head = 2;
+   */
+  head: Uint8Array;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.WalletState.
+ * Use `create(WalletStateSchema)` to create a new message.
+ */
+export declare const WalletStateSchema: GenMessage<WalletState>;
+
+/**
+ * In what form events are streamed.
+ *
+ * @generated from enum pelikuni.wallet.v1.EventFormat
+ */
+export enum EventFormat {
+  /**
+   * As a message.
+   *
+   * @generated from enum value: EVENT_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * As a message.
+   *
+   * @generated from enum value: EVENT_FORMAT_MESSAGE = 1;
+   */
+  MESSAGE = 1,
+
+  /**
+   * As the bytes that were hashed and stored, to be verified or kept.
+   *
+   * @generated from enum value: EVENT_FORMAT_BYTES = 2;
+   */
+  BYTES = 2,
+}
+
+/**
+ * Describes the enum pelikuni.wallet.v1.EventFormat.
+ */
+export declare const EventFormatSchema: GenEnum<EventFormat>;
+
+/**
  * Creates wallets and moves money between them. The only writer of balances.
  *
  * Every mutation takes an optional request_id. Repeated with the same input it answers what it answered the first time;
@@ -526,6 +716,28 @@ export declare const WalletService: GenService<{
     methodKind: "unary";
     input: typeof BatchTransferRequestSchema;
     output: typeof BatchTransferResponseSchema;
+  },
+  /**
+   * Streams every event behind a position in the order of positions, without a gap, then live. Ends when the caller
+   * cancels. A slow reader holds up nobody: what he has not read waits in the journal.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.SubscribeEvents
+   */
+  subscribeEvents: {
+    methodKind: "server_streaming";
+    input: typeof SubscribeEventsRequestSchema;
+    output: typeof SubscribeEventsResponseSchema;
+  },
+  /**
+   * Streams all wallets as they were at one position of the journal, for reconciliation: first the position, then the
+   * wallets by id.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.SnapshotWallets
+   */
+  snapshotWallets: {
+    methodKind: "server_streaming";
+    input: typeof SnapshotWalletsRequestSchema;
+    output: typeof SnapshotWalletsResponseSchema;
   },
 }>;
 
