@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { createServiceImplSpec } from "@connectrpc/connect";
+import { createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { createLogger } from "@pelikuni/runtime/logger";
@@ -21,7 +21,7 @@ const wallet = {
   updateTime: time,
 };
 const receipt = { transactionId: wallet.id, position: 1n, occurredAt: time };
-const handlers = {
+const handlers: Partial<ServiceImpl<typeof WalletService>> = {
   transfer: async () => ({ receipt, fromWallet: wallet, toWallet: wallet }),
 };
 

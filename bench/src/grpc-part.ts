@@ -10,9 +10,10 @@ const emptyName = "the empty handler";
 /** Measures transfers over gRPC by one wallet-service beside a handler without work. */
 export async function measureGrpc(options: PartOptions): Promise<PartResult> {
   options.progress("grpc: starting the wallet-service and an empty handler");
+  const { signal } = options;
   const database = await options.bed.createWalletDatabase("bench_grpc");
-  await using service = await startWalletService(database);
-  await using empty = await startEmptyServer("empty-rpc-server.ts", "built");
+  await using service = await startWalletService(database, signal);
+  await using empty = await startEmptyServer("empty-rpc-server.ts", "built", signal);
   await using wallets = await createServedWallets(service.grpcPort);
   return await measureServed(
     {

@@ -4,6 +4,7 @@ import { createLogger } from "@pelikuni/runtime/logger";
 import { type BenchBed, createBenchBed } from "./bench-bed.ts";
 import { measureEngine } from "./engine-part.ts";
 import { measureGrpc } from "./grpc-part.ts";
+import { listenForInterruption } from "./interruption.ts";
 import type { PartOptions } from "./part.ts";
 import { formatPart, type PartResult } from "./report.ts";
 import { measureRest } from "./rest-part.ts";
@@ -44,30 +45,13 @@ if (values.help || !isValid) {
   (values.help ? process.stdout : process.stderr).write(usage);
   process.exitCode = values.help ? 0 : 2;
 } else {
-  const interruption = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, interrupter(name, interruption));
+  const signal = listenForInterruption();
   try {
-    await measure(interruption.signal);
+    await measure(signal);
   } catch (error) {
     // What fails after a signal fails because of it: Ctrl-C reaches the children, too.
-    if (!interruption.signal.aborted) throw error;
+    if (!signal.aborted) throw error;
   }
-}
-
-// One Ctrl-C arrives twice: from the terminal, and from the launcher.
-const sameSignalMs = 500;
-
-/** The first signal ends the run and cleans up, a second one ends the process at once. */
-function interrupter(name: string, interruption: AbortController): () => void {
-  let firstMs = Number.POSITIVE_INFINITY;
-  return () => {
-    if (performance.now() - firstMs > sameSignalMs) process.exit();
-    if (interruption.signal.aborted) return;
-    firstMs = performance.now();
-    process.exitCode = name === "SIGINT" ? 130 : 143;
-    process.stderr.write("Interrupted: cleaning up\n");
-    interruption.abort();
-  };
 }
 
 async function measure(signal: AbortSignal): Promise<void> {

@@ -10,10 +10,11 @@ const emptyName = "the empty route";
 /** Measures transfers over REST, in one process and in three, beside a route without work. */
 export async function measureRest(options: PartOptions): Promise<PartResult> {
   options.progress("rest: starting npm start, both services and an empty route");
+  const { signal } = options;
   const database = await options.bed.createWalletDatabase("bench_rest");
-  await using empty = await startEmptyServer("empty-rest-server.ts", "sources");
-  await using one = await startNpmStart();
-  await using three = await startTwoServices(database);
+  await using empty = await startEmptyServer("empty-rest-server.ts", "sources", signal);
+  await using one = await startNpmStart(signal);
+  await using three = await startTwoServices(database, signal);
   await using walletsOfOne = await createServedWallets(one.grpcPort);
   await using walletsOfThree = await createServedWallets(three.grpcPort);
   return await measureServed(

@@ -1,11 +1,11 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { promisify } from "node:util";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import type { BenchDatabase } from "./bench-bed.ts";
 import { removePostgresData } from "./bench-bed.ts";
-import { projectDirectory, type ServerProcess, startServer } from "./server-process.ts";
+import { projectDirectory, startServer } from "./server-process.ts";
 
 /** A wallet system that serves on the loopback interface; disposing stops it. */
 export interface WalletSystem extends AsyncDisposable {
@@ -22,7 +22,7 @@ const freePorts = {
 const log = { APP__LOG__FORMAT: "json", APP__LOG__LEVEL: "info" };
 
 /** `npm start` as everybody runs it, with data of its own, which disposing removes. */
-export async function startNpmStart(): Promise<WalletSystem> {
+export async function startNpmStart(signal: AbortSignal): Promise<WalletSystem> {
   return await buildWithResources(async (resources) => {
     resources.use({ [Symbol.asyncDispose]: () => removePostgresData(startDirectory) });
     const { told } = resources.use(
@@ -31,6 +31,7 @@ export async function startNpmStart(): Promise<WalletSystem> {
         args: [path.join(projectDirectory, "local/start.mjs")],
         environment: { ...freePorts, ...log, APP__LOCAL__DIRECTORY: startDirectory },
         ready: /REST +\S+:(\d+)[\s\S]*gRPC +\S+:(\d+)/,
+        signal,
       }),
     );
     return {
@@ -42,10 +43,13 @@ export async function startNpmStart(): Promise<WalletSystem> {
 }
 
 /** The wallet-service and the gateway, built, in a process each, as they are deployed. */
-export async function startTwoServices(database: BenchDatabase): Promise<WalletSystem> {
+export async function startTwoServices(
+  database: BenchDatabase,
+  signal: AbortSignal,
+): Promise<WalletSystem> {
   return await buildWithResources(async (resources) => {
-    const wallet = resources.use(await startWalletService(database));
-    await build("gateway");
+    const wallet = resources.use(await startWalletService(database, signal));
+    await build("gateway", signal);
     const gateway = resources.use(
       await startServer({
         name: "gateway",
@@ -56,6 +60,7 @@ export async function startTwoServices(database: BenchDatabase): Promise<WalletS
           APP__GATEWAY__WALLET_SERVICE_ADDRESS: `localhost:${wallet.grpcPort}`,
         },
         ready: /"port":(\d+)/,
+        signal,
       }),
     );
     return {
@@ -69,8 +74,9 @@ export async function startTwoServices(database: BenchDatabase): Promise<WalletS
 /** The wallet-service, built, in a process of its own. */
 export async function startWalletService(
   database: BenchDatabase,
+  signal: AbortSignal,
 ): Promise<AsyncDisposable & { readonly grpcPort: number }> {
-  await build("wallet-service");
+  await build("wallet-service", signal);
   const server = await startServer({
     name: "wallet-service",
     args: builtArgs("wallet-service"),
@@ -80,6 +86,7 @@ export async function startWalletService(
       APP__WALLET_SERVICE__DATABASE__URL: database.serviceUrl,
     },
     ready: /"grpcPort":(\d+)/,
+    signal,
   });
   return {
     grpcPort: Number(server.told[0]),
@@ -89,17 +96,17 @@ export async function startWalletService(
 
 /**
  * A server of this directory that does no work, run like what it is compared to: from the
- * sources, as `npm start` runs, or on the built parts.
+ * sources, as `npm start` runs, or on the parts that starting a service has built.
  *
  * @param file a module that prints its port once it serves
  */
 export async function startEmptyServer(
   file: string,
   parts: "sources" | "built",
+  signal: AbortSignal,
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  if (parts === "built") await build("wallet-service");
   const conditions = parts === "sources" ? ["--conditions=source"] : [];
-  const server: ServerProcess = await startServer({
+  const server = await startServer({
     name: file,
     args: [
       ...conditions,
@@ -108,6 +115,7 @@ export async function startEmptyServer(
       path.join(import.meta.dirname, file),
     ],
     ready: /port (\d+)/,
+    signal,
   });
   return {
     port: Number(server.told[0]),
@@ -120,8 +128,11 @@ function builtArgs(service: string): string[] {
 }
 
 /** Builds a service and what it stands on, where that is older than its sources. */
-async function build(service: string): Promise<void> {
+async function build(service: string, signal: AbortSignal): Promise<void> {
   const require = createRequire(import.meta.url);
   const tsc = path.join(path.dirname(require.resolve("typescript/package.json")), "bin/tsc");
-  await promisify(execFile)(process.execPath, [tsc, "-b", path.join(projectDirectory, service)]);
+  const args = [tsc, "-b", path.join(projectDirectory, service)];
+  const tool = spawn(process.execPath, args, { stdio: ["ignore", 2, 2], signal });
+  const [code] = await once(tool, "close");
+  if (code !== 0) throw new Error(`${service} could not be built.`);
 }

@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Matches what it prints once it serves. */
   readonly ready: RegExp;
+  /** Ends the wait for it. */
+  readonly signal: AbortSignal;
 }
 
 /** A server in a process of its own; disposing stops it in order. */
@@ -69,7 +71,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
 
 async function waitUntilReady(
   child: Child,
-  { name, ready }: ServerOptions,
+  { name, ready, signal }: ServerOptions,
 ): Promise<{ told: readonly string[]; complain: () => void }> {
   let output = "";
   const failure = (what: string): Error => new Error(`${name} ${what}:\n${output}`);
@@ -86,8 +88,12 @@ async function waitUntilReady(
     child.stderr.on("data", read);
     child.once("error", reject);
     child.once("close", () => reject(failure("did not start")));
-    const late = (): void => reject(failure("does not serve"));
-    AbortSignal.timeout(startDeadlineMs).addEventListener("abort", late);
+    const giveUp = (): void => reject(failure("does not serve yet"));
+    AbortSignal.any([signal, AbortSignal.timeout(startDeadlineMs)]).addEventListener(
+      "abort",
+      giveUp,
+    );
+    if (signal.aborted) giveUp();
   });
   child.once("close", complain);
   return { told, complain };
