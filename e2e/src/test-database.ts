@@ -33,7 +33,11 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     serviceUrl: serviceUrl.href,
     [Symbol.asyncDispose]: () =>
       onServer(serverUrl, async (sql) => {
-        await sql`drop database if exists ${sql(name)} with (force)`;
+        // `force` may not terminate an autovacuum worker, which belongs to the superuser; without it
+        // Postgres asks the worker to stop.
+        await sql`drop database if exists ${sql(name)} with (force)`.catch(
+          async () => await sql`drop database if exists ${sql(name)}`,
+        );
         await sql`drop role if exists ${sql(role)}`;
       }),
   };
