@@ -10,19 +10,20 @@ const taskSchema = z.object({
   workload: z.enum(["uniform", "hot"]),
 });
 
+const warmUpMs = 500;
+
 // What pgbench does, where there is no pgbench: each client one prepared call after the other.
 answerTask(async (message) => {
   const { url, clients, durationMs, workload } = taskSchema.parse(message);
   const sql = postgres(url, { max: clients });
   try {
-    return await runCallers({
-      callers: clients,
-      durationMs,
-      call: async () => {
-        const [from, to] = choosePair(workload);
-        await sql`select plain_transfer(${from + 1}, ${to + 1}, 0.01)`;
-      },
-    });
+    const call = async (): Promise<void> => {
+      const [from, to] = choosePair(workload);
+      await sql`select plain_transfer(${from + 1}, ${to + 1}, 0.01)`;
+    };
+    // Connecting does not count.
+    await runCallers({ callers: clients, durationMs: warmUpMs, call });
+    return await runCallers({ callers: clients, durationMs, call });
   } finally {
     await sql.end({ timeout: 1 });
   }
