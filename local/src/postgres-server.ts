@@ -48,7 +48,9 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
   await clearPostmasterFile(options);
   for (let attempt = 1; ; attempt += 1) {
     const port = await choosePort(options);
-    saveConnection(options.place, { ...options.connection, port });
+    if (port !== options.connection.port) {
+      saveConnection(options.place, { ...options.connection, port });
+    }
     const log = openLog(options.place);
     const child = spawnPostmaster(options, port, log.descriptor);
     closeSync(log.descriptor);

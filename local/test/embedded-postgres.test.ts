@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import path from "node:path";
 import { createTestDirectory } from "@pelikuni/e2e/test-directory";
@@ -185,3 +185,33 @@ test.runIf(root)(
     directory = await createTestDirectory();
   },
 );
+
+test.runIf(root)("as root on an ordinary user's data, Postgres runs as that user", async () => {
+  await stop(await start());
+  const uid = 65_534;
+  const data = path.join(directory, "data");
+  for (const each of [".", ...(await readdir(data, { recursive: true }))]) {
+    await chown(path.join(data, each), uid, uid);
+  }
+  await start();
+  expect((await stat(path.join(data, "postmaster.pid"))).uid).toBe(uid);
+});
+
+test.runIf(root)(
+  "as root, data in a directory closed since are not replaced by empty ones",
+  async () => {
+    const outer = directory;
+    await chmod(outer, 0o755);
+    directory = path.join(outer, "project");
+    await stop(await start());
+    await chmod(outer, 0o700);
+    await expect(start()).rejects.toThrow(/cannot enter .*project, where its data are/);
+    directory = outer;
+  },
+);
+
+test.skipIf(root)("a directory of another user is told", async () => {
+  directory = "/etc/pelikuni";
+  await expect(start()).rejects.toThrow(/cannot be used .*give it to this one or remove it/);
+  directory = await createTestDirectory();
+});
