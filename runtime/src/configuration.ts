@@ -74,9 +74,23 @@ export function loadConfiguration<Schema extends z.ZodType>(
   return result.data;
 }
 
-/** The servers that tests use instead of starting their own: DATABASE_URL, where it is set. */
-export function readTestServers(): { databaseUrl: string | undefined } {
-  return { databaseUrl: process.env.DATABASE_URL };
+/** What the environment tells tests. */
+export interface TestServers {
+  /** The Postgres to use instead of starting one: DATABASE_URL. */
+  readonly databaseUrl: string | undefined;
+  /** The Kafka to use instead of starting one: KAFKA_BROKERS, "host:port,host:port". */
+  readonly kafkaBrokers: string[] | undefined;
+  /** Whether a test that cannot run is a failure: CI=true. */
+  readonly nothingSkipped: boolean;
+}
+
+/** Reads the variables that say which servers tests use. */
+export function readTestServers(): TestServers {
+  return {
+    databaseUrl: process.env.DATABASE_URL,
+    kafkaBrokers: process.env.KAFKA_BROKERS?.split(","),
+    nothingSkipped: process.env.CI === "true",
+  };
 }
 
 function report(section: string, layers: Layers, mistakes: readonly string[]): ConfigurationError {

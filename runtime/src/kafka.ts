@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import type { ConnectionOptions } from "node:tls";
+import { Kafka, type LogEntry, logLevel, type SASLOptions } from "kafkajs";
+import { z } from "zod";
+import type { Logger } from "./logger.ts";
+
+const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,249}$/);
+
+/** The configuration section `kafka`, which every service that uses Kafka reads. */
+export const kafkaSchema = z.strictObject({
+  /** Where to find the cluster, "host:port" each; left out: no Kafka is used. */
+  brokers: z
+    .array(z.string().regex(/^[^\s,/]+:\d{1,5}$/, "must be host:port"))
+    .min(1)
+    .optional(),
+  /** How the brokers' logs and quotas name us. */
+  client_id: z.string().min(1).default("pelikuni"),
+  ssl: z
+    .strictObject({
+      enabled: z.boolean().default(false),
+      /** PEM file with the authorities to trust; left out: those that Node trusts. */
+      ca_file: z.string().min(1).optional(),
+      /** PEM files of a certificate of our own, where brokers ask for one. */
+      certificate_file: z.string().min(1).optional(),
+      key_file: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  /** Logging in; left out: without. */
+  sasl: z
+    .strictObject({
+      mechanism: z.enum(["plain", "scram-sha-256", "scram-sha-512"]),
+      username: z.string().min(1),
+      password: z.string().min(1),
+    })
+    .optional(),
+  /** The topic of WalletEvents. */
+  topic: topicName.default("wallet-events"),
+  /** The topic of the earlier version's JSON events; left out: none. */
+  json_topic: topicName.optional(),
+  /** What a missing topic is created with; a topic that exists stays as it is. */
+  partitions: z.int().min(1).max(10_000).default(6),
+  replication_factor: z.int().min(1).max(100).default(3),
+  connect_timeout_ms: z.int().min(100).max(60_000).default(2_000),
+  /** How long a broker may take to answer. */
+  request_timeout_ms: z.int().min(1_000).max(300_000).default(10_000),
+});
+
+/** The parsed section `kafka`. */
+export type KafkaConfiguration = z.output<typeof kafkaSchema>;
+
+/** The section of a service that uses Kafka. */
+export type UsedKafka = KafkaConfiguration & { readonly brokers: string[] };
+
+const retryFirstMs = 100;
+const retryMaxMs = 1_000;
+const retriesMax = 5;
+const authenticationTimeoutMs = 10_000;
+
+/**
+ * Creates a client of the cluster; it connects nothing yet. What fails is thrown to the caller, who
+ * logs it: the library's own lines, which tell every attempt, are logged as debug and trace.
+ *
+ * @throws when a file of the TLS settings cannot be read
+ */
+export function createKafka(configuration: UsedKafka, logger: Logger): Kafka {
+  const { sasl } = configuration;
+  return new Kafka({
+    brokers: configuration.brokers,
+    clientId: configuration.client_id,
+    ssl: tlsOptions(configuration.ssl),
+    ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
+    connectionTimeout: configuration.connect_timeout_ms,
+    authenticationTimeout: authenticationTimeoutMs,
+    requestTimeout: configuration.request_timeout_ms,
+    retry: { initialRetryTime: retryFirstMs, maxRetryTime: retryMaxMs, retries: retriesMax },
+    logLevel: logger.isLevelEnabled("trace") ? logLevel.DEBUG : logLevel.INFO,
+    logCreator: () => (entry) => writeLog(logger, entry),
+  });
+}
+
+function tlsOptions(settings: KafkaConfiguration["ssl"]): ConnectionOptions | false {
+  if (!settings.enabled) return false;
+  const { ca_file: ca, certificate_file: cert, key_file: key } = settings;
+  return {
+    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+    ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
+    ...(key === undefined ? {} : { key: readFileSync(key) }),
+  };
+}
+
+// Each mechanism has a type of its own there, though all of them look the same.
+function saslOptions(sasl: NonNullable<KafkaConfiguration["sasl"]>): SASLOptions {
+  const { mechanism, username, password } = sasl;
+  if (mechanism === "plain") return { mechanism, username, password };
+  if (mechanism === "scram-sha-256") return { mechanism, username, password };
+  return { mechanism, username, password };
+}
+
+function writeLog(logger: Logger, { namespace, level, log }: LogEntry): void {
+  const { timestamp: _, logger: __, message, ...details } = log;
+  logger[level === logLevel.DEBUG ? "trace" : "debug"]({ namespace, ...details }, message);
+}
