@@ -1,3 +1,4 @@
+import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
 import type { RecordedWallet } from "./wallet-events.ts";
 
 /** Reads single wallets from the database; concurrent reads share a SELECT. */
@@ -50,7 +51,13 @@ export function createWalletReader(
         for (const { resolve } of readings) resolve(found.get(walletId));
       }
     } catch (error) {
-      for (const { reject } of taken.flatMap(([, readings]) => readings)) reject(error);
+      rejectAll(taken, error);
+      // Who waits behind a database that is away would only learn the same, later.
+      if (error instanceof DatabaseUnavailable && error.away) {
+        const waitedInVain = [...waiting];
+        waiting.clear();
+        rejectAll(waitedInVain, error);
+      }
     } finally {
       selectsInFlight -= 1;
       if (waiting.size > 0) schedule();
@@ -67,4 +74,8 @@ export function createWalletReader(
       });
     },
   };
+}
+
+function rejectAll(waiting: readonly [string, readonly Reading[]][], error: unknown): void {
+  for (const { reject } of waiting.flatMap(([, readings]) => readings)) reject(error);
 }
