@@ -5,7 +5,7 @@ import { createWalletReader } from "./wallet-reader.ts";
 
 const readsMax = 20;
 
-test("a read that waits behind a database that is away hears so with those before it", async () => {
+test("a read that waits behind a database that does not answer hears so with those before it", async () => {
   const selects: { ids: string[]; fail: (error: unknown) => void }[] = [];
   const reader = createWalletReader(
     (ids) => new Promise((_, fail) => void selects.push({ ids, fail })),
@@ -19,8 +19,8 @@ test("a read that waits behind a database that is away hears so with those befor
   const sent = selects.flatMap(({ ids }) => ids).length;
   expect(sent).toBeLessThan(readsMax);
 
-  const away = new DatabaseUnavailable("silence", { maybeExecuted: true, away: true });
-  selects[0]?.fail(away);
+  const fault = new DatabaseUnavailable("silence", { maybeExecuted: true, away: false });
+  selects[0]?.fail(fault);
   const waited = await Promise.all(outcomes.slice(sent));
-  expect(waited).toEqual(Array.from({ length: readsMax - sent }, () => away));
+  expect(waited).toEqual(Array.from({ length: readsMax - sent }, () => fault));
 });

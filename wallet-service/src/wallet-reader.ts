@@ -52,8 +52,8 @@ export function createWalletReader(
       }
     } catch (error) {
       rejectAll(taken, error);
-      // Who waits behind a database that is away would only learn the same, later.
-      if (error instanceof DatabaseUnavailable && error.away) {
+      // Who waits behind a database that does not answer would only learn the same, later.
+      if (error instanceof DatabaseUnavailable) {
         const waitedInVain = [...waiting];
         waiting.clear();
         rejectAll(waitedInVain, error);
