@@ -42,7 +42,7 @@ export const kafkaSchema = z.strictObject({
   replication_factor: z.int().min(1).max(100).default(3),
   connect_timeout_ms: z.int().min(100).max(60_000).default(2_000),
   /** How long a broker may take to answer. */
-  request_timeout_ms: z.int().min(1_000).max(300_000).default(10_000),
+  request_timeout_ms: z.int().min(1_000).max(300_000).default(5_000),
 });
 
 /** The parsed section `kafka`. */

@@ -12,7 +12,7 @@ export interface JournalEvent {
 }
 
 // A segment is at most about 4 MiB, and mostly far less.
-const segmentsPerReadMax = 8;
+const bytesPerReadMax = 1024 * 1024;
 
 /**
  * Reads the journal behind a position, segment by segment in the order of positions, then what is
@@ -29,7 +29,7 @@ export async function* readJournal(
   let position = afterPosition;
   while (!signal.aborted) {
     const behind = position;
-    const segments = await pool.read((sql) => readSegmentsBehind(sql, behind, segmentsPerReadMax));
+    const segments = await pool.read((sql) => readSegmentsBehind(sql, behind, bytesPerReadMax));
     for (const segment of segments) {
       yield segment;
       if (signal.aborted) return;

@@ -28,21 +28,34 @@ export interface ChainedSegment extends JournalSegment {
   readonly hash: Uint8Array;
 }
 
-/** Reads on behind a position: segments in order, the first one perhaps from its middle. */
+const segmentsPerReadMax = 1_000;
+
+/**
+ * Reads on behind a position: segments in order, the first one perhaps from its middle; as many as
+ * begin within the limit, at least one.
+ */
 export async function readSegmentsBehind(
   sql: Sql,
   position: bigint,
-  segmentsMax: number,
+  bytesMax: number,
 ): Promise<ChainedSegment[]> {
   const next = position + 1n;
   const rows = await sql<
     { segmentId: string; firstPosition: bigint; hash: Uint8Array; events: Uint8Array }[]
   >`
-    select segment_id as "segmentId", first_position as "firstPosition", hash, events from journal
-    where first_position >= coalesce(
-        (select max(first_position) from journal where first_position <= ${next}), 1)
-      and first_position + event_count > ${next}
-    order by first_position limit ${segmentsMax}`;
+    select segment_id as "segmentId", first_position as "firstPosition", hash, events
+    from (
+      select segment_id, first_position, hash, events,
+        sum(octet_length(events)) over (order by first_position) - octet_length(events) as before
+      from (
+        select segment_id, first_position, hash, events from journal
+        where first_position >= coalesce(
+            (select max(first_position) from journal where first_position <= ${next}), 1)
+          and first_position + event_count > ${next}
+        order by first_position limit ${segmentsPerReadMax}
+      ) behind
+    ) measured
+    where before < ${bytesMax} order by first_position`;
   return rows.map((row) => ({ ...row, events: splitEvents(row.events) }));
 }
 

@@ -75,11 +75,14 @@ export function createJournalTail(
         await new Promise<void>((resolve, reject) => {
           waiter = { position, resolve, reject };
           waiters.add(waiter);
-          signal.addEventListener("abort", () => resolve(), { once: true });
+          signal.addEventListener("abort", waiter.resolve, { once: true });
           startPolling();
         });
       } finally {
-        if (waiter) waiters.delete(waiter);
+        if (waiter) {
+          waiters.delete(waiter);
+          signal.removeEventListener("abort", waiter.resolve);
+        }
       }
     },
   };

@@ -1,4 +1,5 @@
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
+import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
 import { startWalletService, walletServiceSchema } from "./start-wallet-service.ts";
 
@@ -10,6 +11,7 @@ await runUntilSignal({
   start: (logger) =>
     startWalletService({
       configuration: loadConfiguration("wallet_service", walletServiceSchema),
+      kafka: loadConfiguration("kafka", kafkaSchema),
       logger,
     }),
 });

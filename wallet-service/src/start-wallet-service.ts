@@ -3,6 +3,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Transport } from "@connectrpc/connect";
 import { WalletService as WalletServiceContract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { checkMigrated, migrate } from "@pelikuni/runtime/migrations";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
@@ -10,6 +11,7 @@ import { PortTakenError } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { v7 } from "uuid";
+import { startJournalRelay } from "./journal-relay.ts";
 import { startRequestKeyCleanup } from "./request-key-cleanup.ts";
 import { createWalletEngine } from "./wallet-engine.ts";
 import { walletRpc } from "./wallet-rpc.ts";
@@ -37,14 +39,16 @@ const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
 /**
  * Starts the wallet-service: brings the schema up to date where it may, then serves.
  *
+ * @param options.kafka where events are published; without brokers, or left out: nowhere
  * @param options.now the wall clock, milliseconds since 1970
  */
 export async function startWalletService(options: {
   readonly configuration: WalletServiceConfiguration;
+  readonly kafka?: KafkaConfiguration;
   readonly logger: Logger;
   readonly now?: () => number;
 }): Promise<WalletService> {
-  const { configuration, logger, now = Date.now } = options;
+  const { configuration, kafka, logger, now = Date.now } = options;
   await prepareSchema(configuration, logger);
   return await buildWithResources(async (resources) => {
     const engine = createWalletEngine(
@@ -67,6 +71,10 @@ export async function startWalletService(options: {
         logger,
       }),
     );
+    if (kafka?.brokers !== undefined) {
+      const used = { ...kafka, brokers: kafka.brokers };
+      resources.use(startJournalRelay({ ...engine, kafka: used, logger }));
+    }
     const { currencies } = configuration;
     const handlers = walletRpc({ ...engine, currencies, newWalletId: v7 });
     const server = resources.use(

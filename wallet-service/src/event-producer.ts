@@ -1,0 +1,90 @@
+import type { UsedKafka } from "@pelikuni/runtime/kafka";
+import { type ITopicConfig, type Kafka, type Message, Partitioners } from "kafkajs";
+
+/** Messages for the topics of the configuration. */
+export interface TopicMessages {
+  readonly topic: string;
+  readonly messages: Message[];
+}
+
+/** A connection to Kafka for as long as nothing fails. */
+export interface EventProducer extends AsyncDisposable {
+  /**
+   * Sends messages, in order for each key; resolves when all replicas in sync have all of them. After
+   * a failure some may be there, and the producer must not be used any more: the broker knows what it
+   * has by sequence numbers, and would take other messages under the same numbers for a repetition.
+   */
+  send(batch: readonly TopicMessages[]): Promise<void>;
+}
+
+// The library demands one; whoever uses the producer tries again with a new one.
+const retriesMax = 1;
+const allReplicas = -1;
+
+/** Connects, and creates the topics that are missing. */
+export async function connectProducer(
+  kafka: Kafka,
+  configuration: UsedKafka,
+): Promise<EventProducer> {
+  await createTopics(kafka, configuration);
+  const choose = Partitioners.DefaultPartitioner();
+  const chosen = new Set<string>();
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    retry: { retries: retriesMax },
+    createPartitioner: () => (arguments_) => {
+      const partition = choose(arguments_);
+      chosen.add(`${arguments_.topic} ${partition}`);
+      return partition;
+    },
+  });
+  await producer.connect().catch(async (error: unknown) => {
+    await producer.disconnect();
+    throw error;
+  });
+  return {
+    async send(batch) {
+      chosen.clear();
+      const answers = await producer.sendBatch({
+        topicMessages: batch.map(({ topic, messages }) => ({ topic, messages })),
+        acks: allReplicas,
+        timeout: configuration.request_timeout_ms,
+      });
+      // The library's second try asks no broker that has answered already, and so forgets a partition
+      // that meanwhile has moved there.
+      for (const { topicName, partition } of answers) chosen.delete(`${topicName} ${partition}`);
+      if (chosen.size > 0) throw new Error(`Not acknowledged: ${[...chosen].join(", ")}`);
+    },
+    [Symbol.asyncDispose]: () => producer.disconnect(),
+  };
+}
+
+async function createTopics(kafka: Kafka, configuration: UsedKafka): Promise<void> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    const existing = await admin.listTopics();
+    const missing = topicsOf(configuration).filter((topic) => !existing.includes(topic));
+    if (missing.length === 0) return;
+    await admin.createTopics({ topics: missing.map((topic) => newTopic(topic, configuration)) });
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function topicsOf({ topic, json_topic }: UsedKafka): string[] {
+  return json_topic === undefined ? [topic] : [topic, json_topic];
+}
+
+function newTopic(topic: string, { partitions, replication_factor }: UsedKafka): ITopicConfig {
+  // With acks=all an event survives the loss of a broker only when more than one must have it.
+  const inSyncMin = String(Math.max(1, replication_factor - 1));
+  return {
+    topic,
+    numPartitions: partitions,
+    replicationFactor: replication_factor,
+    configEntries: [{ name: "min.insync.replicas", value: inSyncMin }],
+  };
+}
