@@ -105,18 +105,18 @@ const restNames: Readonly<Record<string, string>> = {
 
 function unexplained(status: number, code: Code): RestRefusal {
   const reason = Code[code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
-  const detail = unexplainedDetails[status] ?? "The wallet service refused the request";
+  const detail = unexplainedDetails[status] ?? "The service behind this gateway refused the request";
   return new RestRefusal(status, { reason, detail });
 }
 
 const unexplainedDetails: Readonly<Record<number, string>> = {
   500: "Internal error",
   503:
-    "The wallet service does not answer; whether the request was carried out is unknown. " +
-    "With an Idempotency-Key it may be repeated safely",
+    "The service behind this gateway does not answer. A read may be repeated; whether a change was " +
+    "made is unknown, and repeating it is safe with the same Idempotency-Key",
   504:
-    "The wallet service did not answer in time; whether the request was carried out is unknown. " +
-    "With an Idempotency-Key it may be repeated safely",
+    "The service behind this gateway did not answer in time. A read may be repeated; whether a " +
+    "change was made is unknown, and repeating it is safe with the same Idempotency-Key",
 };
 
 function retryAfter(error: ConnectError): Record<string, string> {
