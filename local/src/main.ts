@@ -2,7 +2,12 @@ import { gatewaySchema } from "@pelikuni/gateway/start-gateway";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
 import { createLogger, logSchema } from "@pelikuni/runtime/logger";
-import { localSchema, localWalletServiceSchema, startEverything } from "./start-everything.ts";
+import {
+  localHistoryServiceSchema,
+  localSchema,
+  localWalletServiceSchema,
+  startEverything,
+} from "./start-everything.ts";
 import { describeAddresses } from "./welcome.ts";
 
 const stopDeadlineMs = 30_000;
@@ -15,6 +20,7 @@ await runUntilSignal({
     const everything = await startEverything({
       local: loadConfiguration("local", localSchema),
       walletService: loadConfiguration("wallet_service", localWalletServiceSchema),
+      historyService: loadConfiguration("history_service", localHistoryServiceSchema),
       gateway: loadConfiguration("gateway", gatewaySchema),
       createLogger: (name) => createLogger(name, log),
     });

@@ -1,5 +1,9 @@
 import path from "node:path";
 import { type GatewayConfiguration, startGateway } from "@pelikuni/gateway/start-gateway";
+import {
+  historyServiceSchema,
+  startHistoryService,
+} from "@pelikuni/history-service/start-history-service";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import {
@@ -25,11 +29,18 @@ export const localWalletServiceSchema = walletServiceSchema.extend({
   database: walletServiceSchema.shape.database.partial({ url: true }),
 });
 
+/** The section `history_service`, likewise. */
+export const localHistoryServiceSchema = historyServiceSchema.extend({
+  database: historyServiceSchema.shape.database.partial({ url: true }),
+});
+
 /** What everything together needs. */
 export interface EverythingOptions {
   readonly local: LocalConfiguration;
   /** The database's address in it is not used. */
   readonly walletService: z.output<typeof localWalletServiceSchema>;
+  /** Likewise, and events come from the feed whatever it says. */
+  readonly historyService: z.output<typeof localHistoryServiceSchema>;
   readonly gateway: GatewayConfiguration;
   /** Makes the logger of a service of this name. */
   readonly createLogger: (name: string) => Logger;
@@ -40,19 +51,17 @@ export interface Everything extends AsyncDisposable {
   readonly restPort: number;
   readonly grpcPort: number;
   readonly httpPort: number;
+  readonly historyGrpcPort: number;
 }
 
 const projectDirectory = path.resolve(import.meta.dirname, "../..");
-const database = "pelikuni_wallet";
+const walletDatabase = "pelikuni_wallet";
+const historyDatabase = "pelikuni_history";
 
 /** Starts an embedded Postgres and every service on it; when one fails, all are stopped. */
 export function startEverything(options: EverythingOptions): Promise<Everything> {
   const { local, createLogger } = options;
-  if (options.walletService.database.url !== undefined) {
-    createLogger("pelikuni").warn(
-      "wallet_service.database.url is not used here: an embedded Postgres is",
-    );
-  }
+  warnOfUnusedDatabases(options);
   return buildWithResources(async (resources) => {
     const postgres = resources.use(
       await startEmbeddedPostgres({
@@ -61,18 +70,29 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
         logger: createLogger("postgres"),
       }),
     );
-    await postgres.createDatabase(database);
+    const databaseOf = (name: string): { url: string; migration_url: string } => ({
+      url: postgres.serviceUrl(name),
+      migration_url: postgres.ownerUrl(name),
+    });
+    for (const name of [walletDatabase, historyDatabase]) await postgres.createDatabase(name);
     const wallet = resources.use(
       await startWalletService({
         configuration: {
           ...options.walletService,
-          database: {
-            ...options.walletService.database,
-            url: postgres.serviceUrl(database),
-            migration_url: postgres.ownerUrl(database),
-          },
+          database: { ...options.walletService.database, ...databaseOf(walletDatabase) },
         },
         logger: createLogger("wallet-service"),
+      }),
+    );
+    const history = resources.use(
+      await startHistoryService({
+        configuration: {
+          ...options.historyService,
+          database: { ...options.historyService.database, ...databaseOf(historyDatabase) },
+          source: "feed",
+        },
+        logger: createLogger("history-service"),
+        walletTransport: wallet.transport,
       }),
     );
     const gateway = resources.use(
@@ -86,7 +106,24 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
       restPort: gateway.port,
       grpcPort: wallet.grpcPort,
       httpPort: wallet.httpPort,
+      historyGrpcPort: history.grpcPort,
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
+}
+
+function warnOfUnusedDatabases({
+  walletService,
+  historyService,
+  createLogger,
+}: EverythingOptions): void {
+  const urls = {
+    wallet_service: walletService.database.url,
+    history_service: historyService.database.url,
+  };
+  for (const [section, url] of Object.entries(urls)) {
+    if (url === undefined) continue;
+    const message = `${section}.database.url is not used here: an embedded Postgres is`;
+    createLogger("pelikuni").warn(message);
+  }
 }

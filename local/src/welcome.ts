@@ -3,10 +3,12 @@ export interface Addresses {
   readonly restPort: number;
   readonly grpcPort: number;
   readonly httpPort: number;
+  readonly historyGrpcPort: number;
 }
 
 /** What to tell a person once everything runs: addresses, and commands that work when copied. */
-export function describeAddresses({ restPort, grpcPort, httpPort }: Addresses): string {
+export function describeAddresses(addresses: Addresses): string {
+  const { restPort, grpcPort, httpPort, historyGrpcPort } = addresses;
   const rest = `http://localhost:${restPort}`;
   const json = "-H 'content-type: application/json'";
   const firstWallet = `$(curl -s ${rest}/users/alice/wallets | grep -oE '[0-9a-f-]{36}' | head -1)`;
@@ -17,6 +19,7 @@ Pelikuni is running. Ctrl-C stops it; its data stay.
   REST      ${rest}  (documentation: ${rest}/docs)
   gRPC      localhost:${grpcPort}
   Connect   http://localhost:${httpPort}
+  History   localhost:${historyGrpcPort}  (gRPC)
 
 Three commands to try, in another terminal:
 

@@ -18,6 +18,8 @@ const freePorts = {
   APP__GATEWAY__PORT: "0",
   APP__WALLET_SERVICE__GRPC__PORT: "0",
   APP__WALLET_SERVICE__HTTP__PORT: "0",
+  APP__HISTORY_SERVICE__GRPC__PORT: "0",
+  APP__HISTORY_SERVICE__HTTP__PORT: "0",
 };
 
 let directory: string;
@@ -115,7 +117,7 @@ test.for(Object.keys(freePorts))(
 );
 
 test("mistakes in the configuration of any part are told before anything starts", async () => {
-  for (const section of ["LOCAL", "WALLET_SERVICE", "GATEWAY"]) {
+  for (const section of ["LOCAL", "WALLET_SERVICE", "HISTORY_SERVICE", "GATEWAY"]) {
     const run = start({ [`APP__${section}__NONSENSE`]: "1" });
     expect(await run.exit).toBe(1);
     expect(run.output()).toContain(`.nonsense (variable APP__${section}__NONSENSE): unknown key`);

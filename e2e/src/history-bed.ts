@@ -1,0 +1,102 @@
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import {
+  historyServiceSchema,
+  startHistoryService,
+} from "@pelikuni/history-service/start-history-service";
+import { createLogger, type Logger } from "@pelikuni/runtime/logger";
+import { buildWithResources } from "@pelikuni/runtime/resource-stack";
+import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
+import {
+  startWalletService,
+  walletServiceSchema,
+} from "@pelikuni/wallet-service/start-wallet-service";
+import postgres from "postgres";
+import { createTestDatabase, type TestDatabase } from "./test-database.ts";
+
+/** A wallet-service and a history-service fed by it, each on a database of its own. */
+export interface HistoryBed extends AsyncDisposable {
+  readonly wallets: Client<typeof WalletService>;
+  readonly walletTransport: Transport;
+  readonly history: Client<typeof HistoryService>;
+  readonly historyTransport: Transport;
+  readonly historyGrpcPort: number;
+  readonly walletGrpcPort: number;
+  readonly historyDatabase: TestDatabase;
+  /** As the owner of history's database, to look at its tables. */
+  readonly historyOwner: postgres.Sql<{ bigint: bigint }>;
+  /** As the owner of the wallet-service's database. */
+  readonly walletOwner: postgres.Sql<{ bigint: bigint }>;
+}
+
+const quiet = createLogger("test", { level: "silent", format: "json" });
+const messageBytesMax = 4 * 1024 * 1024;
+
+/** Starts both; history calls the wallet-service over gRPC. */
+export async function startHistoryBed(): Promise<HistoryBed> {
+  return await buildWithResources(async (resources) => {
+    const walletDatabase = resources.use(await createTestDatabase());
+    const historyDatabase = resources.use(await createTestDatabase());
+    const wallet = resources.use(
+      await startWalletService({
+        configuration: walletServiceSchema.parse({
+          ...commonSettings(walletDatabase),
+          queue_length_max: 1_000,
+          cached_wallets_max: 1_000,
+          currencies: ["USD", "EUR"],
+          request_ids_kept_days: 7,
+        }),
+        logger: quiet,
+      }),
+    );
+    const history = resources.use(await startHistory(historyDatabase, wallet.grpcPort));
+    const open = (port: number): Transport & AsyncDisposable => {
+      const address = `127.0.0.1:${port}`;
+      const options = { address, messageBytesMax, deadlineDefaultMs: 10_000 };
+      return resources.use(createGrpcTransport(options));
+    };
+    const own = (database: TestDatabase): postgres.Sql<{ bigint: bigint }> => {
+      const sql = postgres(database.ownerUrl, { max: 2, types: { bigint: postgres.BigInt } });
+      resources.use({ [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) });
+      return sql;
+    };
+    const walletTransport = open(wallet.grpcPort);
+    const historyTransport = open(history.grpcPort);
+    return {
+      wallets: createClient(WalletService, walletTransport),
+      walletTransport,
+      history: createClient(HistoryService, historyTransport),
+      historyTransport,
+      historyGrpcPort: history.grpcPort,
+      walletGrpcPort: wallet.grpcPort,
+      historyDatabase,
+      historyOwner: own(historyDatabase),
+      walletOwner: own(walletDatabase),
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
+
+/** Starts a history-service, a replica when the database has one already. */
+export async function startHistory(
+  database: TestDatabase,
+  walletGrpcPort: number,
+  logger: Logger = quiet,
+): ReturnType<typeof startHistoryService> {
+  const configuration = historyServiceSchema.parse({
+    ...commonSettings(database),
+    source: "feed",
+    wallet_service_address: `127.0.0.1:${walletGrpcPort}`,
+  });
+  return await startHistoryService({ configuration, logger });
+}
+
+function commonSettings({ serviceUrl, ownerUrl }: TestDatabase): object {
+  return {
+    grpc: { host: "127.0.0.1", port: 0 },
+    http: { host: "127.0.0.1", port: 0, cors_origins: [] },
+    database: { url: serviceUrl, migration_url: ownerUrl, connections_max: 4 },
+    limits: {},
+  };
+}

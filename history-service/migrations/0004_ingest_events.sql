@@ -1,0 +1,99 @@
+-- Moves the mark of completeness over the positions that have arrived behind it. Returns the mark; call again when
+-- there may be more, since one call looks at so many positions at most.
+create function advance_completeness(positions_max bigint) returns bigint
+language plpgsql volatile as $$
+declare
+  mark bigint;
+  reached bigint;
+begin
+  -- The lock first, then a new look: it sees what those committed who held the lock before.
+  select c.complete_to into mark from completeness c for update;
+  select max(n.position) into reached
+    from (
+      select e.position, row_number() over (order by e.position) as place
+      from (
+        select i.position from events i where i.position > mark order by i.position limit positions_max
+      ) e
+    ) n
+    where n.position = mark + n.place;
+  if reached is null then return mark; end if;
+  update completeness set complete_to = reached;
+  return reached;
+end
+$$;
+
+-- Takes in a batch of events with their entries, all or nothing. Events that are there already change nothing.
+--
+-- Returns the position that history is complete to. Raises PH001 when a position, a transaction or a wallet's version
+-- is known with other content: two histories that must not be merged; PH002 when that has happened before.
+create function ingest_events(
+  positions bigint[], transaction_ids uuid[], occurred_ats timestamptz[], request_ids text[],
+  hashes bytea[], event_bytes bytea[], journal_hashes bytea[],
+  -- The entries; each names its event by position.
+  entry_positions bigint[], wallet_ids uuid[], versions bigint[], kinds text[], amounts numeric[],
+  currencies text[], balances numeric[], helds numeric[], statuses text[], user_ids text[],
+  positions_max bigint
+) returns bigint
+language plpgsql volatile as $$
+declare
+  fresh bigint[];
+  inserted_entries int;
+  forked text;
+begin
+  perform 1 from completeness c where c.stopped_reason is not null;
+  if found then raise exception 'ingestion has stopped' using errcode = 'PH002'; end if;
+
+  -- Sorted, so that two replicas with the same events wait for each other instead of deadlocking.
+  with inserted as (
+    insert into events (position, transaction_id, occurred_at, hash, bytes, journal_hash)
+      select a.position, a.transaction_id, a.occurred_at, a.hash, a.bytes, a.journal_hash
+      from unnest(positions, transaction_ids, occurred_ats, hashes, event_bytes, journal_hashes)
+        as a (position, transaction_id, occurred_at, hash, bytes, journal_hash)
+      order by a.position
+      on conflict do nothing
+      returning events.position
+  )
+  select array_agg(i.position) into fresh from inserted i;
+
+  if coalesce(cardinality(fresh), 0) < cardinality(positions) then
+    select format('position %s arrived as transaction %s with hash %s, %s', a.position, a.transaction_id,
+        encode(a.hash, 'hex'),
+        coalesce('and is known with hash ' || encode(e.hash, 'hex'), 'and its transaction has another position'))
+      into forked
+      from unnest(positions, transaction_ids, hashes, journal_hashes)
+        as a (position, transaction_id, hash, journal_hash)
+      left join events e on e.position = a.position
+      where e.position is null or e.hash <> a.hash or e.journal_hash <> a.journal_hash
+      order by a.position limit 1;
+    if forked is not null then raise exception '%', forked using errcode = 'PH001'; end if;
+  end if;
+
+  insert into entries (wallet_id, version, position, transaction_id, occurred_at, kind, amount, currency, balance, held,
+      status, user_id, request_id, head)
+    select n.wallet_id, n.version, n.position, a.transaction_id, a.occurred_at, n.kind, n.amount, n.currency,
+      n.balance, n.held, n.status, n.user_id, a.request_id, a.hash
+    from unnest(entry_positions, wallet_ids, versions, kinds, amounts, currencies, balances, helds, statuses, user_ids)
+      as n (position, wallet_id, version, kind, amount, currency, balance, held, status, user_id)
+    join unnest(positions, transaction_ids, occurred_ats, request_ids, hashes)
+      as a (position, transaction_id, occurred_at, request_id, hash) on a.position = n.position
+    join unnest(fresh) as f (position) on f.position = n.position
+    order by n.wallet_id, n.version
+    on conflict do nothing;
+  get diagnostics inserted_entries = row_count;
+
+  if inserted_entries < cardinality(entry_positions) then
+    select format('version %s of wallet %s arrived at position %s, and is known at position %s',
+        n.version, n.wallet_id, n.position, e.position)
+      into forked
+      from unnest(entry_positions, wallet_ids, versions) as n (position, wallet_id, version)
+      join unnest(fresh) as f (position) on f.position = n.position
+      join entries e on e.wallet_id = n.wallet_id and e.version = n.version
+      where e.position <> n.position
+      order by n.position limit 1;
+    if forked is not null then raise exception '%', forked using errcode = 'PH001'; end if;
+  end if;
+
+  -- The last lock: its holder waits for nothing but its own commit.
+  return advance_completeness(positions_max);
+end
+$$;

@@ -1,0 +1,25 @@
+const amountPattern = /^(-?)([0-9]{1,15})\.([0-9]{4})$/;
+const unitsPerOne = 10_000n;
+const decimals = 4;
+
+/** Reads an amount with exactly four decimals as ten-thousandths; undefined for anything else. */
+export function unitsOf(text: string): bigint | undefined {
+  const [, sign, whole, fraction] = amountPattern.exec(text) ?? [];
+  if (whole === undefined || fraction === undefined) return undefined;
+  const units = BigInt(whole) * unitsPerOne + BigInt(fraction);
+  return sign === "-" ? -units : units;
+}
+
+/** Reads an amount of the database, where it cannot be anything else. */
+export function storedUnits(text: string): bigint {
+  const units = unitsOf(text);
+  if (units === undefined) throw new Error("The database holds an amount that is none.");
+  return units;
+}
+
+/** Writes ten-thousandths as the contract writes amounts, for example "25.5000". */
+export function amountText(units: bigint): string {
+  const size = units < 0n ? -units : units;
+  const fraction = (size % unitsPerOne).toString().padStart(decimals, "0");
+  return `${units < 0n ? "-" : ""}${size / unitsPerOne}.${fraction}`;
+}

@@ -1,0 +1,180 @@
+import type { PositionTail } from "@pelikuni/runtime/position-tail";
+import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import type { Logger } from "pino";
+import postgres from "postgres";
+import {
+  advanceCompleteness,
+  HistoryForked,
+  IngestionStopped,
+  ingestEvents,
+  type PlacedEvent,
+  positionsPerAdvanceMax,
+  readProgress,
+  stopIngestion,
+} from "./event-store.ts";
+import { decodeEvent, UndecodableEvent } from "./history-entry.ts";
+import { type ArrivedMessage, parkMessage } from "./parked-event-store.ts";
+
+/** The one way into history, whatever the source. */
+export interface EventIngestion {
+  /**
+   * Takes up where ingestion ended.
+   *
+   * @returns the position that history is complete to
+   * @throws IngestionStopped when it was stopped for good
+   * @throws DatabaseUnavailable
+   */
+  resume(): Promise<bigint>;
+  /**
+   * Takes in messages in any order, repeated ones too; afterwards all of them are stored or parked.
+   * When it throws, some may be: the same messages may be given again.
+   *
+   * @throws IngestionStopped when a message contradicts what is known, and ever after
+   * @throws DatabaseUnavailable
+   */
+  ingest(messages: readonly ArrivedMessage[]): Promise<void>;
+  /**
+   * Takes in one message that was parked.
+   *
+   * @returns why it cannot be taken in; undefined when it is in history now
+   * @throws DatabaseUnavailable
+   */
+  replay(message: ArrivedMessage): Promise<string | undefined>;
+}
+
+/** What ingestion works with. */
+export interface EventIngestionParts {
+  /** Writes; reads have a client of their own. */
+  readonly writer: DatabaseClient;
+  readonly tail: PositionTail;
+  /** The wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/** Creates the way into history. */
+export function createEventIngestion(parts: EventIngestionParts): EventIngestion {
+  const { writer, tail, logger } = parts;
+  let mark = 0n;
+
+  async function store(events: readonly PlacedEvent[]): Promise<void> {
+    await advance(await writer.call((sql) => ingestEvents(sql, events)));
+  }
+
+  /** A batch that fills a gap uncovers what lies behind it, perhaps more than one call crosses. */
+  async function advance(reached: bigint): Promise<bigint> {
+    let completeTo = reached;
+    while (completeTo - mark >= positionsPerAdvanceMax) {
+      mark = completeTo;
+      completeTo = await writer.call(advanceCompleteness);
+    }
+    mark = completeTo;
+    tail.reached(completeTo);
+    return completeTo;
+  }
+
+  /** Stores a batch; what the database refuses by itself is parked, and the rest goes in. */
+  async function storeOrPark(events: readonly ArrivedEvent[]): Promise<void> {
+    try {
+      await store(events.map(({ event }) => event));
+    } catch (error) {
+      if (!blamesData(error)) throw error;
+      const [only] = events;
+      if (only === undefined || events.length > 1) {
+        const middle = events.length >> 1;
+        await storeOrPark(events.slice(0, middle));
+        await storeOrPark(events.slice(middle));
+      } else await park(only.message, `The database refuses it: ${String(error)}`);
+    }
+  }
+
+  async function park(message: ArrivedMessage, reason: string): Promise<void> {
+    logger.error({ ...message.origin, reason }, "A message was parked.");
+    await writer.call((sql) => parkMessage(sql, message, reason));
+  }
+
+  async function stop(fork: HistoryForked): Promise<never> {
+    const reason = `History has forked: ${fork.message}.`;
+    logger.fatal({ reason }, "HISTORY HAS FORKED. Nothing is taken in any more.");
+    await writer.call((sql) => stopIngestion(sql, reason, parts.now()));
+    throw new IngestionStopped(reason, { cause: fork });
+  }
+
+  return {
+    async resume() {
+      const { completeTo, stoppedReason } = await writer.call(readProgress);
+      if (stoppedReason !== undefined) throw new IngestionStopped(stoppedReason);
+      return await advance(completeTo);
+    },
+
+    async ingest(messages) {
+      const arrived = new Map<bigint, ArrivedEvent>();
+      for (const message of messages) {
+        const event = placeEvent(message);
+        if (typeof event === "string") {
+          await park(message, event);
+          continue;
+        }
+        const before = arrived.get(event.position)?.event;
+        if (before === undefined) arrived.set(event.position, { message, event });
+        else if (!isSame(before, event)) return await stop(forkWithin(before, event));
+      }
+      if (arrived.size === 0) return;
+      try {
+        await storeOrPark([...arrived.values()]);
+      } catch (error) {
+        if (!(error instanceof HistoryForked)) throw error;
+        await stop(error);
+      }
+    },
+
+    async replay(message) {
+      const event = placeEvent(message);
+      if (typeof event === "string") return event;
+      try {
+        await store([event]);
+        return undefined;
+      } catch (error) {
+        if (error instanceof HistoryForked)
+          return `It contradicts what is known: ${error.message}.`;
+        if (error instanceof IngestionStopped) return `Ingestion has stopped: ${error.message}.`;
+        if (blamesData(error)) return `The database refuses it: ${String(error)}`;
+        throw error;
+      }
+    },
+  };
+}
+
+interface ArrivedEvent {
+  readonly message: ArrivedMessage;
+  readonly event: PlacedEvent;
+}
+
+/** The event in its place, or why there is none. */
+function placeEvent({ position, bytes, journalHash }: ArrivedMessage): PlacedEvent | string {
+  if (position === undefined) return "It names no position in the journal.";
+  try {
+    return { ...decodeEvent(bytes), position, journalHash };
+  } catch (error) {
+    if (error instanceof UndecodableEvent) return error.message;
+    throw error;
+  }
+}
+
+function isSame(left: PlacedEvent, right: PlacedEvent): boolean {
+  return Buffer.compare(left.hash, right.hash) === 0;
+}
+
+function forkWithin({ position, hash }: PlacedEvent, other: PlacedEvent): HistoryForked {
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+  const hashes = `${hex(hash)} and ${hex(other.hash)}`;
+  return new HistoryForked(`position ${position} arrived twice, with the hashes ${hashes}`);
+}
+
+// Classes of SQLSTATE: "data exception", and "integrity constraint violation".
+const dataFault = /^2[23]/;
+
+/** Whether the database refuses the content of an event, and not the call as such. */
+function blamesData(error: unknown): boolean {
+  return error instanceof postgres.PostgresError && dataFault.test(error.code);
+}

@@ -1,0 +1,214 @@
+import type { Sql } from "@pelikuni/runtime/postgres";
+import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
+import postgres from "postgres";
+import type { DecodedEvent, HistoryEntry } from "./history-entry.ts";
+
+/** A decoded event in its place. */
+export interface PlacedEvent extends DecodedEvent {
+  readonly position: bigint;
+  /** The segment's hash, 32 bytes, on its last event alone. */
+  readonly journalHash: Uint8Array | undefined;
+}
+
+/** What is known already differs from what arrived: two histories that must not be merged. */
+export class HistoryForked extends Error {
+  override readonly name = "HistoryForked";
+}
+
+/** Ingestion was stopped before, here or in another replica, by a fork. */
+export class IngestionStopped extends Error {
+  override readonly name = "IngestionStopped";
+}
+
+/** How many positions one call may look at while it moves the mark of completeness. */
+export const positionsPerAdvanceMax = 50_000n;
+
+/**
+ * Takes in a batch of events, all or nothing; those that are there already change nothing.
+ *
+ * @param events each position once
+ * @returns the position that history is complete to
+ * @throws HistoryForked, IngestionStopped
+ */
+export async function ingestEvents(sql: Sql, events: readonly PlacedEvent[]): Promise<bigint> {
+  const entries = events.flatMap((event) => {
+    return event.entries.map((entry) => ({ ...entry, position: event.position }));
+  });
+  const ofEvents = column(events);
+  const ofEntries = column<HistoryEntry & { position: bigint }>(entries);
+  try {
+    const rows = await sql<{ completeTo: bigint }[]>`
+      select ingest_events(
+        ${ofEvents((event) => event.position)}, ${ofEvents((event) => event.transactionId)},
+        ${ofEvents((event) => new Date(event.occurredAtMs))}, ${ofEvents((event) => event.requestId)},
+        ${ofEvents((event) => event.hash)}, ${ofEvents((event) => event.bytes)},
+        ${ofEvents((event) => event.journalHash ?? null)},
+        ${ofEntries((entry) => entry.position)}, ${ofEntries((entry) => entry.walletId)},
+        ${ofEntries((entry) => entry.version)}, ${ofEntries((entry) => entry.kind)},
+        ${ofEntries((entry) => entry.amount)}, ${ofEntries((entry) => entry.currency)},
+        ${ofEntries((entry) => entry.balance)}, ${ofEntries((entry) => entry.held)},
+        ${ofEntries((entry) => entry.status)}, ${ofEntries((entry) => entry.userId)},
+        ${positionsPerAdvanceMax}
+      ) as "completeTo"`;
+    return rows[0]?.completeTo ?? 0n;
+  } catch (error) {
+    if (!(error instanceof postgres.PostgresError)) throw error;
+    if (error.code === "PH001") throw new HistoryForked(error.message, { cause: error });
+    if (error.code === "PH002") throw new IngestionStopped(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Moves the mark of completeness on, as far as one call may; returns it. */
+export async function advanceCompleteness(sql: Sql): Promise<bigint> {
+  const rows = await sql<{ completeTo: bigint }[]>`
+    select advance_completeness(${positionsPerAdvanceMax}) as "completeTo"`;
+  return rows[0]?.completeTo ?? 0n;
+}
+
+/** How far history has come. */
+export interface Progress {
+  /** Every position up to this one is there. */
+  readonly completeTo: bigint;
+  /** Why ingestion has stopped, if it has. */
+  readonly stoppedReason: string | undefined;
+}
+
+/** Reads how far history has come. */
+export async function readProgress(sql: Sql): Promise<Progress> {
+  const rows = await sql<{ completeTo: bigint; stoppedReason: string | null }[]>`
+    select complete_to as "completeTo", stopped_reason as "stoppedReason" from completeness`;
+  const row = rows[0];
+  return { completeTo: row?.completeTo ?? 0n, stoppedReason: row?.stoppedReason ?? undefined };
+}
+
+/** Stops ingestion in every replica until an operator lifts it; the first reason stays. */
+export async function stopIngestion(sql: Sql, reason: string, atMs: number): Promise<void> {
+  await sql`
+    update completeness set stopped_reason = ${reason}, stopped_at = ${new Date(atMs)}
+    where stopped_reason is null`;
+}
+
+/** Positions from the first to the last one, both included. */
+export interface PositionRange {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** Finds positions that are missing below the highest one, lowest first. */
+export async function findMissing(
+  sql: Sql,
+  completeTo: bigint,
+  rangesMax: number,
+): Promise<PositionRange[]> {
+  return await sql<PositionRange[]>`
+    select n.before + 1 as first, n.position - 1 as last
+    from (
+      select e.position, lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
+      from events e where e.position > ${completeTo}
+    ) n
+    where n.position > n.before + 1 order by n.position limit ${rangesMax}`;
+}
+
+/** When an event occurred, and when it was stored. */
+export interface EventTimes {
+  readonly occurredAt: Date;
+  readonly storedAt: Date;
+}
+
+/** Reads the times of the event at a position. */
+export async function readEventTimes(sql: Sql, position: bigint): Promise<EventTimes | undefined> {
+  const rows = await sql<EventTimes[]>`
+    select occurred_at as "occurredAt", stored_at as "storedAt" from events
+    where position = ${position}`;
+  return rows[0];
+}
+
+/** The highest position that is there; 0 while there is none. */
+export async function readHighestPosition(sql: Sql): Promise<bigint> {
+  const rows = await sql<{ position: bigint | null }[]>`
+    select max(position) as position from events`;
+  return rows[0]?.position ?? 0n;
+}
+
+/** An event as it is stored. */
+export interface StoredEvent {
+  readonly position: bigint;
+  readonly transactionId: string;
+  readonly occurredAt: Date;
+  readonly hash: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly journalHash: Uint8Array | null;
+}
+
+/** Reads one event by its transaction. */
+export async function findTransaction(
+  sql: Sql,
+  transactionId: string,
+): Promise<StoredEvent | undefined> {
+  const rows = await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events where transaction_id = ${transactionId}`;
+  return rows[0];
+}
+
+/** Reads events behind a position up to another one, in order. */
+export async function readEvents(
+  sql: Sql,
+  { behind, upTo, limit }: { behind: bigint; upTo: bigint; limit: number },
+): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position > ${behind} and position <= ${upTo} order by position limit ${limit}`;
+}
+
+/** Reads the events at some positions. */
+export async function readEventsAt(sql: Sql, positions: readonly bigint[]): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position = any(${arrayLiteral(positions)}::bigint[])`;
+}
+
+/** Counts the events behind a position up to another one. */
+export async function countEvents(
+  sql: Sql,
+  { behind, upTo }: { behind: bigint; upTo: bigint },
+): Promise<bigint> {
+  const rows = await sql<{ count: bigint }[]>`
+    select count(*) as count from events where position > ${behind} and position <= ${upTo}`;
+  return rows[0]?.count ?? 0n;
+}
+
+/** Finds events behind a position up to another one whose bytes contain a wallet's id. */
+export async function findMentions(
+  sql: Sql,
+  walletId: string,
+  { behind, upTo }: { behind: bigint; upTo: bigint },
+): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position > ${behind} and position <= ${upTo}
+      and position(${Buffer.from(walletId, "latin1")}::bytea in bytes) > 0
+    order by events.position`;
+}
+
+/** The last segment that ends before a position: where a verification can begin. */
+export async function findAnchorBefore(
+  sql: Sql,
+  position: bigint,
+): Promise<{ position: bigint; journalHash: Uint8Array } | undefined> {
+  const rows = await sql<{ position: bigint; journalHash: Uint8Array }[]>`
+    select position, journal_hash as "journalHash" from events
+    where position < ${position} and journal_hash is not null order by position desc limit 1`;
+  return rows[0];
+}
+
+function eventColumns(sql: Sql): ReturnType<Sql> {
+  return sql`position, transaction_id as "transactionId", occurred_at as "occurredAt", hash, bytes,
+    journal_hash as "journalHash"`;
+}
+
+function column<Row>(
+  rows: readonly Row[],
+): (value: (row: Row) => Parameters<typeof arrayLiteral>[0][number]) => string {
+  return (value) => arrayLiteral(rows.map(value));
+}

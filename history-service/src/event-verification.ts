@@ -1,0 +1,104 @@
+import type { EntryToVerify } from "./entry-store.ts";
+import type { StoredEvent } from "./event-store.ts";
+import {
+  type DecodedEvent,
+  decodeEvent,
+  type HistoryEntry,
+  UndecodableEvent,
+} from "./history-entry.ts";
+
+/** Something that does not fit. */
+export interface Finding {
+  /** The position concerned; 0 when none can be named. */
+  readonly position: bigint;
+  /** The wallet concerned; empty when none. */
+  readonly walletId: string;
+  /** The wallet's version concerned. */
+  readonly version: bigint;
+  /** What does not fit, in words. */
+  readonly description: string;
+}
+
+/** Takes a stored event apart anew; or says why its row is not what it was. */
+export function recomputeEvent(stored: StoredEvent): DecodedEvent | string {
+  const decoded = decodeStored(stored.bytes);
+  if (typeof decoded === "string") return decoded;
+  if (!isEqual(decoded.hash, stored.hash)) return "The event's bytes do not have its hash.";
+  if (decoded.transactionId !== stored.transactionId) {
+    return `The event is stored as transaction ${stored.transactionId}, its bytes say ${decoded.transactionId}.`;
+  }
+  if (decoded.occurredAtMs !== stored.occurredAt.getTime()) {
+    return "The event's occurred_at is not what its bytes say.";
+  }
+  return decoded;
+}
+
+/** Compares an event with the entries stored for its position. */
+export function compareEntries(
+  event: DecodedEvent,
+  position: bigint,
+  stored: readonly EntryToVerify[],
+): Finding[] {
+  const left = new Map(stored.map((entry) => [`${entry.walletId} ${entry.version}`, entry]));
+  const findings = event.entries.flatMap((expected) => {
+    const { walletId, version } = expected;
+    const key = `${walletId} ${version}`;
+    const entry = left.get(key);
+    left.delete(key);
+    const description = entry
+      ? entryDifference(event, expected, entry)
+      : "The entry of this version is missing.";
+    return description === undefined ? [] : [{ position, walletId, version, description }];
+  });
+  for (const { walletId, version } of left.values()) {
+    const description = "The entry has no such change in its event.";
+    findings.push({ position, walletId, version, description });
+  }
+  return findings;
+}
+
+/** How an entry's columns, and the head before it, differ from what the event says. */
+export function entryDifference(
+  event: DecodedEvent,
+  expected: HistoryEntry,
+  entry: EntryToVerify,
+): string | undefined {
+  const columns: [name: string, stored: string, expected: string][] = [
+    ["transaction_id", entry.transactionId, event.transactionId],
+    ["occurred_at", String(entry.occurredAt.getTime()), String(event.occurredAtMs)],
+    ["kind", entry.kind, expected.kind],
+    ["amount", entry.amount, expected.amount],
+    ["currency", entry.currency, expected.currency],
+    ["balance", entry.balance, expected.balance],
+    ["held", entry.held, expected.held],
+    ["status", entry.status, expected.status],
+    ["user_id", entry.userId, expected.userId],
+    ["request_id", entry.requestId, event.requestId],
+    ["head", hex(entry.head), hex(event.hash)],
+  ];
+  const different = columns.find(([, stored, inEvent]) => stored !== inEvent);
+  if (different !== undefined) {
+    const [name, stored, inEvent] = different;
+    return `The entry's ${name} is ${stored}, its event says ${inEvent}.`;
+  }
+  const broken = entry.headBefore !== null && !isEqual(entry.headBefore, expected.previousHead);
+  return broken ? "The event's previous_head is not the head of the version before." : undefined;
+}
+
+/** Whether two byte strings are the same. */
+export function isEqual(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}
+
+function decodeStored(bytes: Uint8Array): DecodedEvent | string {
+  try {
+    return decodeEvent(bytes);
+  } catch (error) {
+    if (error instanceof UndecodableEvent) return error.message;
+    throw error;
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

@@ -1,0 +1,178 @@
+import { hash } from "node:crypto";
+import { fromBinary } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  type Leg,
+  type Side,
+  type WalletChange,
+  type WalletEvent,
+  WalletEventSchema,
+} from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import { unitsOf } from "./amount-units.ts";
+
+/** What happened to one wallet in one event. */
+export interface HistoryEntry {
+  readonly walletId: string;
+  readonly version: bigint;
+  /** The contract's name of the kind, for example "wallet_funded". */
+  readonly kind: string;
+  /** Amounts have four decimals. */
+  readonly amount: string;
+  readonly currency: string;
+  readonly balance: string;
+  readonly held: string;
+  /** The name of the status in the contract, for example "ACTIVE". */
+  readonly status: string;
+  readonly userId: string;
+  /** The wallet's head before the event, 32 bytes; empty for a creation. */
+  readonly previousHead: Uint8Array;
+}
+
+/** An event of the journal, taken apart. */
+export interface DecodedEvent {
+  readonly transactionId: string;
+  readonly occurredAtMs: number;
+  readonly requestId: string;
+  /** SHA-256 over the bytes: the head of each of its wallets. */
+  readonly hash: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** One for each wallet that the event touches. */
+  readonly entries: readonly HistoryEntry[];
+}
+
+/** Bytes that are no event of the journal; the message says why. */
+export class UndecodableEvent extends Error {
+  override readonly name = "UndecodableEvent";
+}
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const currencyPattern = /^[A-Z][A-Z0-9]{2,11}$/;
+const headLength = 32;
+const userIdLengthMax = 100;
+const requestIdLengthMax = 255;
+// RFC 3339 ends with the year 9999.
+const occurredAtMsMax = 253_402_300_799_999;
+const nanosPerMs = 1_000_000;
+
+const kindNames = new Map(
+  WalletEventSchema.fields
+    .filter((field) => field.oneof?.name === "kind")
+    .map(({ localName, name }): [string, string] => [localName, name]),
+);
+
+/** The kinds of change that this release knows, as an entry names them. */
+export const knownKinds: readonly string[] = [...kindNames.values()];
+
+/**
+ * Takes an event apart, and checks what history relies on: that it is a WalletEvent, whole, and
+ * does not contradict itself.
+ *
+ * @throws UndecodableEvent
+ */
+export function decodeEvent(bytes: Uint8Array): DecodedEvent {
+  const event = parse(bytes);
+  check(uuidPattern.test(event.transactionId), "its transaction_id is no UUID in lower case");
+  check(isText(event.requestId, 0, requestIdLengthMax), "its request_id is no such text");
+  check(event.changes.length > 0, "it changes no wallet");
+  const kind = kindNames.get(event.kind.case ?? "");
+  if (kind === undefined) throw undecodable("it is of a kind that this release does not know");
+  checkLegs(event);
+  return {
+    transactionId: event.transactionId,
+    occurredAtMs: occurredAtMs(event),
+    requestId: event.requestId,
+    hash: hash("sha256", bytes, "buffer"),
+    bytes,
+    entries: event.changes.map((change) => entryOf(change, kind)),
+  };
+}
+
+function parse(bytes: Uint8Array): WalletEvent {
+  try {
+    return fromBinary(WalletEventSchema, bytes);
+  } catch (error) {
+    throw undecodable(`its bytes are no WalletEvent: ${String(error)}`);
+  }
+}
+
+function occurredAtMs({ occurredAt }: WalletEvent): number {
+  const ms = occurredAt === undefined ? Number.NaN : timestampMs(occurredAt);
+  check(ms >= 0 && ms <= occurredAtMsMax, "its occurred_at is missing or out of range");
+  check((occurredAt?.nanos ?? 0) % nanosPerMs === 0, "its occurred_at is finer than milliseconds");
+  return ms;
+}
+
+function entryOf(change: WalletChange, kind: string): HistoryEntry {
+  const { walletId, version, userId, currency, balance, held, amount, previousHead } = change;
+  const status = WalletStatus[change.status];
+  check(uuidPattern.test(walletId), "it changes a wallet whose id is no UUID in lower case");
+  const of = `its change of wallet ${walletId}`;
+  check(version >= 0n, `${of} has a negative version`);
+  check(isText(userId, 1, userIdLengthMax), `${of} has no such user_id`);
+  check(currencyPattern.test(currency), `${of} has no such currency`);
+  const heldUnits = unitsOf(held);
+  const balanceUnits = unitsOf(balance);
+  check(unitsOf(amount) !== undefined, `${of} has no amount with four decimals`);
+  check(heldUnits !== undefined && heldUnits >= 0n, `${of} has no held amount`);
+  check(balanceUnits !== undefined && balanceUnits >= (heldUnits ?? 0n), `${of} has no balance`);
+  check(change.status !== WalletStatus.UNSPECIFIED && status !== undefined, `${of} has no status`);
+  const fits = previousHead.length === (version === 0n ? 0 : headLength);
+  check(fits, `${of} has a previous_head that does not suit its version`);
+  return {
+    walletId,
+    version,
+    kind,
+    amount,
+    currency,
+    balance,
+    held,
+    status: status ?? "",
+    userId,
+    previousHead,
+  };
+}
+
+/** What each wallet's change added must be what the legs moved. */
+function checkLegs({ legs, changes }: WalletEvent): void {
+  const moved = new Map<string, bigint>();
+  const add = (side: Side | undefined, units: bigint): void => {
+    if (side?.side.case !== "walletId") return;
+    moved.set(side.side.value, (moved.get(side.side.value) ?? 0n) + units);
+  };
+  for (const leg of legs) {
+    const units = legUnits(leg);
+    add(leg.from, -units);
+    add(leg.to, units);
+  }
+  for (const { walletId, amount } of changes) {
+    const fits = unitsOf(amount) === (moved.get(walletId) ?? 0n);
+    check(fits, `its change of wallet ${walletId} is not what its legs move`);
+    moved.delete(walletId);
+  }
+  check(moved.size === 0, "a leg moves money of a wallet that it does not change");
+  const wallets = new Set(changes.map(({ walletId }) => walletId));
+  check(wallets.size === changes.length, "it changes a wallet twice");
+}
+
+function legUnits({ from, to, amount }: Leg): bigint {
+  const units = unitsOf(amount);
+  const sides = from?.side.case !== undefined && to?.side.case !== undefined;
+  if (units === undefined || units <= 0n || !sides)
+    throw undecodable("one of its legs is not whole");
+  return units;
+}
+
+// Characters as Postgres counts them; it cannot store U+0000.
+function isText(text: string, lengthMin: number, lengthMax: number): boolean {
+  if (text.includes("\0") || text.length < lengthMin) return false;
+  return text.length <= lengthMax || [...text].length <= lengthMax;
+}
+
+function check(fits: boolean, otherwise: string): void {
+  if (!fits) throw undecodable(otherwise);
+}
+
+function undecodable(why: string): UndecodableEvent {
+  return new UndecodableEvent(`Not an event of the journal: ${why}.`);
+}

@@ -1,0 +1,65 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { rpcError } from "@pelikuni/runtime/rpc-errors";
+import { WalletServiceUnavailable } from "./reconciliation.ts";
+
+/** Why a call is refused, and what it concerns. */
+export type HistoryRefusal =
+  | { readonly reason: "WALLET_NOT_FOUND"; readonly walletId: string }
+  | { readonly reason: "TRANSACTION_NOT_FOUND"; readonly transactionId: string }
+  | { readonly reason: "PARKED_EVENT_NOT_FOUND"; readonly id: bigint }
+  | { readonly reason: "NOT_COMPLETE_YET"; readonly position: bigint; readonly completeTo: bigint }
+  | { readonly reason: "HISTORY_DAMAGED"; readonly walletId: string }
+  | { readonly reason: "DATABASE_UNAVAILABLE" }
+  | { readonly reason: "WALLET_SERVICE_UNAVAILABLE" };
+
+const codeOf: Readonly<Record<HistoryRefusal["reason"], Code>> = {
+  WALLET_NOT_FOUND: Code.NotFound,
+  TRANSACTION_NOT_FOUND: Code.NotFound,
+  PARKED_EVENT_NOT_FOUND: Code.NotFound,
+  NOT_COMPLETE_YET: Code.Unavailable,
+  HISTORY_DAMAGED: Code.DataLoss,
+  DATABASE_UNAVAILABLE: Code.Unavailable,
+  WALLET_SERVICE_UNAVAILABLE: Code.Unavailable,
+};
+
+/** The error that a refused call answers. */
+export function refusalError(refusal: HistoryRefusal): ConnectError {
+  const { reason } = refusal;
+  const metadata = metadataOf(refusal);
+  return rpcError({ code: codeOf[reason], reason, message: messageOf(refusal), metadata });
+}
+
+/** What a caller is told when reading fails; faults of other kinds stay as they are. */
+export function readFault(error: unknown): unknown {
+  if (error instanceof DatabaseUnavailable) return refusalError({ reason: "DATABASE_UNAVAILABLE" });
+  if (error instanceof WalletServiceUnavailable) {
+    return refusalError({ reason: "WALLET_SERVICE_UNAVAILABLE" });
+  }
+  return error;
+}
+
+function metadataOf(refusal: HistoryRefusal): Record<string, string> {
+  if ("walletId" in refusal) return { wallet_id: refusal.walletId };
+  if ("transactionId" in refusal) return { transaction_id: refusal.transactionId };
+  return "completeTo" in refusal ? { complete_to: refusal.completeTo.toString() } : {};
+}
+
+function messageOf(refusal: HistoryRefusal): string {
+  switch (refusal.reason) {
+    case "WALLET_NOT_FOUND":
+      return "Wallet not found";
+    case "TRANSACTION_NOT_FOUND":
+      return "Transaction not found";
+    case "PARKED_EVENT_NOT_FOUND":
+      return `No message is parked under the number ${refusal.id}`;
+    case "NOT_COMPLETE_YET":
+      return `History is complete up to position ${refusal.completeTo}, not yet ${refusal.position}; try again`;
+    case "HISTORY_DAMAGED":
+      return `The entries of wallet ${refusal.walletId} do not add up; VerifyWallet says where`;
+    case "DATABASE_UNAVAILABLE":
+      return "The database does not answer; try again";
+    case "WALLET_SERVICE_UNAVAILABLE":
+      return "The wallet-service does not answer; try again";
+  }
+}

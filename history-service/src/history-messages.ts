@@ -1,0 +1,96 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type {
+  EntrySchema,
+  GetStatementResponseSchema,
+  ParkedEventSchema,
+  ReconcileResponseSchema,
+  VerifyWalletResponseSchema,
+} from "@pelikuni/gen/history/v1/history_service_pb";
+import { type WalletStatus, WalletStatusSchema } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import { amountText, storedUnits } from "./amount-units.ts";
+import type { StoredEntry } from "./entry-store.ts";
+import type { ParkedEvent } from "./parked-event-store.ts";
+import type { Difference, ReconciliationSummary } from "./reconciliation.ts";
+import type { StatementPart, StatementPeriod } from "./statement.ts";
+import type { WalletVerification } from "./wallet-verification.ts";
+
+const parkedValueBytesMax = 65_536;
+
+const statusNumbers = new Map<string, WalletStatus>(
+  WalletStatusSchema.values.map(({ localName, number }) => [localName, number]),
+);
+
+/** An entry as the contract writes it. */
+export function entryMessage(entry: StoredEntry): MessageInitShape<typeof EntrySchema> {
+  const { occurredAt, status, ...same } = entry;
+  return {
+    ...same,
+    occurredAt: timestampFromDate(occurredAt),
+    available: amountText(storedUnits(entry.balance) - storedUnits(entry.held)),
+    status: statusNumbers.get(status) ?? 0,
+  };
+}
+
+/** A part of a statement as the contract writes it. */
+export function statementMessage(
+  part: StatementPart,
+  { from, to, completeTo }: StatementPeriod,
+): MessageInitShape<typeof GetStatementResponseSchema> {
+  if ("entry" in part) return { part: { case: "entry", value: entryMessage(part.entry) } };
+  if ("opening" in part) {
+    const { walletId, userId, currency } = part.opening.wallet;
+    const value = {
+      walletId,
+      userId,
+      currency,
+      from: timestampFromDate(from),
+      to: timestampFromDate(to),
+      openingBalance: amountText(part.opening.balance),
+    };
+    return { part: { case: "opening", value } };
+  }
+  const { balance, entryCount, totalIn, totalOut } = part.closing;
+  const value = {
+    closingBalance: amountText(balance),
+    entryCount,
+    totalIn: amountText(totalIn),
+    totalOut: amountText(totalOut),
+    completeTo,
+  };
+  return { part: { case: "closing", value } };
+}
+
+/** What became of a wallet's verification, as the contract writes it. */
+export function verificationMessage({
+  verifiedVersions,
+  head = new Uint8Array(),
+  finding,
+}: WalletVerification): MessageInitShape<typeof VerifyWalletResponseSchema> {
+  const valid = finding === undefined;
+  return { valid, verifiedVersions, head, ...(finding ? { finding } : {}) };
+}
+
+/** A parked message as the contract writes it. */
+export function parkedMessage(parked: ParkedEvent): MessageInitShape<typeof ParkedEventSchema> {
+  const { id, topic, partition, offset, reason, value, parkedAt, replayedAt } = parked;
+  return {
+    id,
+    topic,
+    partition,
+    offset,
+    reason,
+    parkedAt: timestampFromDate(parkedAt),
+    value: value.subarray(0, parkedValueBytesMax),
+    ...(replayedAt ? { replayedAt: timestampFromDate(replayedAt) } : {}),
+  };
+}
+
+/** A part of a reconciliation as the contract writes it. */
+export function reconcileMessage(
+  part: Difference | ReconciliationSummary,
+): MessageInitShape<typeof ReconcileResponseSchema> {
+  return "walletCount" in part
+    ? { result: { case: "summary", value: part } }
+    : { result: { case: "difference", value: part } };
+}

@@ -1,0 +1,231 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Client, HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { Direction, type HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { PositionTail } from "@pelikuni/runtime/position-tail";
+import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import { invalidFields } from "@pelikuni/runtime/rpc-validation";
+import { readCompleteness } from "./completeness.ts";
+import { findLatestEntry, listEntries } from "./entry-store.ts";
+import type { EventIngestion } from "./event-ingestion.ts";
+import { findTransaction } from "./event-store.ts";
+import { readFault, refusalError } from "./history-errors.ts";
+import {
+  entryMessage,
+  parkedMessage,
+  reconcileMessage,
+  statementMessage,
+  verificationMessage,
+} from "./history-messages.ts";
+import { firstMsFrom, lastMsUntil } from "./instants.ts";
+import { verifyJournal } from "./journal-verification.ts";
+import { awaitComplete, type CallerPatience } from "./min-position.ts";
+import { formatPageToken, parsePageToken } from "./page-token.ts";
+import { replayParkedEvent } from "./parked-event-replay.ts";
+import { listParked } from "./parked-event-store.ts";
+import { reconcile } from "./reconciliation.ts";
+import { makeStatement } from "./statement.ts";
+import { verifyWallet } from "./wallet-verification.ts";
+import { watchWallet } from "./wallet-watch.ts";
+import type { WalletWatchers } from "./wallet-watchers.ts";
+
+/** What the handlers work with. */
+export interface HistoryRpcParts {
+  readonly pool: DatabaseClient;
+  readonly tail: PositionTail;
+  readonly watchers: WalletWatchers;
+  readonly ingestion: EventIngestion;
+  /** For reconciliation. */
+  readonly wallets: Client<typeof WalletService>;
+  /** The wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+const pageSizeDefault = 100;
+const findingsSentMax = 100;
+const reconcileWaitMsMax = 30_000;
+
+/** The handlers of HistoryService. Requests have passed the contract's rules when they get here. */
+export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistoryService> {
+  const { pool, tail } = parts;
+
+  function completeTo(minPosition: bigint, context: HandlerContext): Promise<bigint> {
+    return orUnavailable(awaitComplete(pool, tail, minPosition, patienceOf(context)));
+  }
+
+  return {
+    async listEntries({ pageSize, pageToken, kinds, ...request }, context) {
+      const to = await completeTo(request.minPosition, context);
+      const descending = request.direction !== Direction.OLDEST_FIRST;
+      const order = descending ? "descending" : "ascending";
+      const limit = pageSize || pageSizeDefault;
+      const walletId = request.walletId.toLowerCase();
+      const filter = { walletId, completeTo: to, kinds, ...periodOf(request) };
+      // One more than asked for tells whether there is a next page.
+      const page = { order, behind: pageStart(order, pageToken), limit: limit + 1 } as const;
+      const entries = await orUnavailable(pool.read((sql) => listEntries(sql, filter, page)));
+      const shown = entries.slice(0, limit);
+      if (shown.length === 0) await assertKnown(parts, walletId, to);
+      return {
+        entries: shown.map(entryMessage),
+        nextPageToken: nextToken(order, entries.length > limit, shown.at(-1)?.version),
+        completeTo: to,
+      };
+    },
+
+    async getTransaction({ transactionId, minPosition }, context) {
+      await completeTo(minPosition, context);
+      const id = transactionId.toLowerCase();
+      const event = await orUnavailable(pool.read((sql) => findTransaction(sql, id)));
+      if (event === undefined)
+        throw refusalError({ reason: "TRANSACTION_NOT_FOUND", transactionId });
+      const { position, bytes } = event;
+      return { position, event: fromBinary(WalletEventSchema, bytes), eventBytes: bytes };
+    },
+
+    async getBalanceAt({ walletId, at, minPosition }, context) {
+      const to = await completeTo(minPosition, context);
+      const until = at && { at: lastMsUntil("at", at) };
+      const id = walletId.toLowerCase();
+      const entry = await orUnavailable(pool.read((sql) => findLatestEntry(sql, id, to, until)));
+      if (entry === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
+      return { entry: entryMessage(entry), completeTo: to };
+    },
+
+    async *getStatement(request, context) {
+      const { from, to } = periodOf(request);
+      if (from === undefined || to === undefined) throw new Error("The contract requires both.");
+      if (from >= to)
+        throw invalidFields([{ field: "to", description: "must be later than from" }]);
+      const walletId = request.walletId.toLowerCase();
+      const period = {
+        walletId,
+        from,
+        to,
+        completeTo: await completeTo(request.minPosition, context),
+      };
+      for await (const part of orUnavailableStream(makeStatement(pool, period))) {
+        yield statementMessage(part, period);
+      }
+    },
+
+    async *watchWallet({ walletId, fromVersion }, { signal }) {
+      const id = walletId.toLowerCase();
+      const entries = watchWallet(parts, id, fromVersion, signal);
+      for await (const entry of orUnavailableStream(entries)) yield { entry: entryMessage(entry) };
+    },
+
+    async verifyWallet({ walletId, minPosition }, context) {
+      const to = await completeTo(minPosition, context);
+      const result = await orUnavailable(verifyWallet(pool, walletId.toLowerCase(), to));
+      if (result === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
+      return verificationMessage(result);
+    },
+
+    async *verifyJournal({ fromPosition, toPosition }, context) {
+      const end = await completeTo(0n, context);
+      const toEnd = toPosition === 0n || toPosition >= end;
+      const range = { from: fromPosition || 1n, to: toEnd ? end : toPosition, toEnd };
+      let count = 0n;
+      let last = { verifiedTo: 0n, journalHash: new Uint8Array() };
+      for await (const progress of orUnavailableStream(verifyJournal(pool, range))) {
+        const { verifiedTo, journalHash = new Uint8Array(), findings } = progress;
+        last = { verifiedTo, journalHash: Uint8Array.from(journalHash) };
+        for (const finding of findings) {
+          count += 1n;
+          if (count <= findingsSentMax) yield { ...last, finding, findingCount: count };
+        }
+        yield { ...last, findingCount: count };
+      }
+      yield { ...last, done: true, findingCount: count };
+    },
+
+    async getCompleteness() {
+      return await orUnavailable(readCompleteness(pool));
+    },
+
+    async *reconcile(_, context) {
+      const patience = {
+        signal: context.signal,
+        timeoutMs: () => Math.min(context.timeoutMs() ?? reconcileWaitMsMax, reconcileWaitMsMax),
+      };
+      const untilComplete = async (position: bigint): Promise<void> => {
+        await awaitComplete(pool, tail, position, patience);
+      };
+      const { wallets } = parts;
+      const { signal } = context;
+      const parted = reconcile({ wallets, pool, untilComplete, signal });
+      for await (const part of orUnavailableStream(parted)) yield reconcileMessage(part);
+    },
+
+    async listParkedEvents({ pageSize, pageToken }) {
+      const limit = pageSize || pageSizeDefault;
+      const behind = pageStart("parked", pageToken) ?? 0n;
+      const parked = await orUnavailable(pool.read((sql) => listParked(sql, behind, limit + 1)));
+      const shown = parked.slice(0, limit);
+      return {
+        parkedEvents: shown.map(parkedMessage),
+        nextPageToken: nextToken("parked", parked.length > limit, shown.at(-1)?.id),
+      };
+    },
+
+    async replayParkedEvent({ id }) {
+      const result = await orUnavailable(replayParkedEvent(parts, id));
+      if (result.outcome === "unknown")
+        throw refusalError({ reason: "PARKED_EVENT_NOT_FOUND", id });
+      const reason = result.outcome === "refused" ? result.reason : "";
+      return { replayed: result.outcome === "replayed", reason };
+    },
+  };
+}
+
+/** An empty page of a wallet that history does not know is not an empty page. */
+async function assertKnown(
+  { pool }: HistoryRpcParts,
+  walletId: string,
+  completeTo: bigint,
+): Promise<void> {
+  const entry = await orUnavailable(pool.read((sql) => findLatestEntry(sql, walletId, completeTo)));
+  if (entry === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
+}
+
+function patienceOf(context: HandlerContext): CallerPatience {
+  return { signal: context.signal, timeoutMs: () => context.timeoutMs() };
+}
+
+function periodOf({ from, to }: { from?: Timestamp | undefined; to?: Timestamp | undefined }): {
+  from: Date | undefined;
+  to: Date | undefined;
+} {
+  return { from: from && firstMsFrom("from", from), to: to && firstMsFrom("to", to) };
+}
+
+function pageStart(list: string, token: string): bigint | undefined {
+  if (token === "") return undefined;
+  const behind = parsePageToken(list, token);
+  if (behind !== undefined) return behind;
+  const description = "must be empty or the next_page_token of the page before";
+  throw invalidFields([{ field: "page_token", description }]);
+}
+
+function nextToken(list: string, hasMore: boolean, last: bigint | undefined): string {
+  return hasMore && last !== undefined ? formatPageToken(list, last) : "";
+}
+
+async function orUnavailable<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    throw readFault(error);
+  }
+}
+
+async function* orUnavailableStream<T>(reading: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* reading;
+  } catch (error) {
+    throw readFault(error);
+  }
+}

@@ -1,0 +1,35 @@
+import { rpcLimitsSchema } from "@pelikuni/runtime/rpc-server";
+import { z } from "zod";
+
+const port = z.int().min(0).max(65_535);
+
+/** The section `history_service` of the configuration. */
+export const historyServiceSchema = z.strictObject({
+  /** gRPC, with reflection and health. Port 0 takes any free one. */
+  grpc: z.strictObject({ host: z.string().min(1), port }),
+  /** Connect and gRPC-Web. Port 0 takes any free one. */
+  http: z.strictObject({
+    host: z.string().min(1),
+    port,
+    /** Origins whose pages may call from a browser, for example "https://console.example.com". */
+    cors_origins: z.array(z.url()),
+  }),
+  database: z.strictObject({
+    /** As the service's own role, which can neither change nor remove what is recorded. */
+    url: z.url(),
+    /** As the owner; when given, migrations run at the start. */
+    migration_url: z.url().optional(),
+    /** Connections for reads; one more writes. */
+    connections_max: z.int().min(1).max(1_000),
+  }),
+  limits: rpcLimitsSchema,
+  /** Where events come from: the wallet-service's change feed, or Kafka. */
+  source: z.enum(["feed", "kafka"]),
+  /** Where the wallet-service answers gRPC: for the feed, and for reconciliation. */
+  wallet_service_address: z
+    .string()
+    .regex(/^\S+:\d{1,5}$/, 'must be host:port, for example "localhost:50051"'),
+});
+
+/** What the history-service needs to know to start. */
+export type HistoryServiceConfiguration = z.output<typeof historyServiceSchema>;

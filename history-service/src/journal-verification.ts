@@ -1,0 +1,158 @@
+import { createHash, type Hash } from "node:crypto";
+import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import { type EntryToVerify, findEntriesWithoutEvent, readEntriesOfEvents } from "./entry-store.ts";
+import { findAnchorBefore, readEvents, type StoredEvent } from "./event-store.ts";
+import { compareEntries, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
+
+/** How far a verification has come. */
+export interface JournalProgress {
+  /** Everything up to this position was looked at. */
+  readonly verifiedTo: bigint;
+  /** What was found on the way from the progress before. */
+  readonly findings: readonly Finding[];
+  /** The hash of the last whole segment; undefined before the first one ends. */
+  readonly journalHash: Uint8Array | undefined;
+}
+
+/** What to verify: positions from the first to the last one, both included. */
+export interface JournalRange {
+  readonly from: bigint;
+  readonly to: bigint;
+  /** Whether nothing lies above `to` but what is not complete yet. */
+  readonly toEnd: boolean;
+}
+
+const eventsPerReadMax = 500n;
+const strayEntriesMax = 100;
+const positionBytes = 8;
+
+/**
+ * Recomputes positions, events, entries and segment hashes from the stored bytes, a part at a time.
+ * A range that begins within a segment begins with that segment: its hash covers it whole.
+ *
+ * @throws DatabaseUnavailable
+ */
+export async function* verifyJournal(
+  pool: DatabaseClient,
+  { from, to, toEnd }: JournalRange,
+): AsyncGenerator<JournalProgress> {
+  const anchor = await pool.read((sql) => findAnchorBefore(sql, from));
+  const chain = createChain(anchor?.position ?? 0n, anchor?.journalHash);
+  let verifiedTo = anchor?.position ?? 0n;
+  while (verifiedTo < to) {
+    const behind = verifiedTo;
+    const upTo = behind + eventsPerReadMax < to ? behind + eventsPerReadMax : to;
+    const limit = Number(eventsPerReadMax);
+    const events = await pool.read((sql) => readEvents(sql, { behind, upTo, limit }));
+    const entries = await pool.read((sql) => readEntriesOfEvents(sql, { behind, upTo }));
+    const findings = verifyPart({ behind, upTo }, events, entries, chain);
+    verifiedTo = upTo;
+    yield { verifiedTo, findings, journalHash: chain.journalHash() };
+  }
+  if (!toEnd) return;
+  const limit = strayEntriesMax;
+  const strays = await pool.read((sql) => findEntriesWithoutEvent(sql, { behind: to, limit }));
+  const findings = strays.map(entryWithoutEvent);
+  yield { verifiedTo, findings, journalHash: chain.journalHash() };
+}
+
+function verifyPart(
+  { behind, upTo }: { readonly behind: bigint; readonly upTo: bigint },
+  events: readonly StoredEvent[],
+  entries: readonly EntryToVerify[],
+  chain: SegmentChain,
+): Finding[] {
+  const findings: Finding[] = [];
+  const eventAt = new Map(events.map((event) => [event.position, event]));
+  const entriesAt = byPosition(entries);
+  for (let position = behind + 1n; position <= upTo; position += 1n) {
+    const event = eventAt.get(position);
+    const stored = entriesAt.get(position) ?? [];
+    const found = event ? verifyEvent(event, stored) : missingEvent(position, stored);
+    findings.push(...found, ...chain.add(position, event, found.length > 0));
+  }
+  return findings;
+}
+
+// Node 20 has no Map.groupBy.
+function byPosition(entries: readonly EntryToVerify[]): Map<bigint, EntryToVerify[]> {
+  const groups = new Map<bigint, EntryToVerify[]>();
+  for (const entry of entries) {
+    const group = groups.get(entry.position);
+    if (group) group.push(entry);
+    else groups.set(entry.position, [entry]);
+  }
+  return groups;
+}
+
+function verifyEvent(event: StoredEvent, stored: readonly EntryToVerify[]): Finding[] {
+  const { position } = event;
+  const decoded = recomputeEvent(event);
+  if (typeof decoded !== "string") return compareEntries(decoded, position, stored);
+  return [{ position, walletId: "", version: 0n, description: decoded }];
+}
+
+function missingEvent(position: bigint, stored: readonly EntryToVerify[]): Finding[] {
+  const description = "The event of this position is missing.";
+  return [
+    { position, walletId: "", version: 0n, description },
+    ...stored.map((entry) => entryWithoutEvent(entry)),
+  ];
+}
+
+function entryWithoutEvent(entry: {
+  readonly position: bigint;
+  readonly walletId: string;
+  readonly version: bigint;
+}): Finding {
+  const { position, walletId, version } = entry;
+  return { position, walletId, version, description: "The entry has no event at its position." };
+}
+
+/** Segment hashes in a row: each covers the one before. */
+interface SegmentChain {
+  /** @param known whether something is known to be wrong with the event or its entries */
+  add(position: bigint, event: StoredEvent | undefined, known: boolean): Finding[];
+  journalHash(): Uint8Array | undefined;
+}
+
+function createChain(behind: bigint, anchor: Uint8Array | undefined): SegmentChain {
+  let journalHash = anchor;
+  let firstPosition = behind + 1n;
+  let hash = beginSegment(journalHash, firstPosition);
+  let eventMissing = false;
+
+  return {
+    journalHash: () => journalHash,
+    add(position, event, known) {
+      eventMissing ||= event === undefined || (known && !isIntact(event));
+      if (event === undefined) return [];
+      hash.update(createHash("sha256").update(event.bytes).digest());
+      if (event.journalHash === null) return [];
+      const fits = isEqual(hash.digest(), event.journalHash);
+      const first = firstPosition;
+      // What is wrong with an event of the segment was said already; the next segments are
+      // verified from the hash that was handed over.
+      const silent = fits || eventMissing;
+      journalHash = event.journalHash;
+      firstPosition = position + 1n;
+      hash = beginSegment(journalHash, firstPosition);
+      eventMissing = false;
+      if (silent) return [];
+      const description = `The segment of positions ${first} to ${position} does not have its hash.`;
+      return [{ position: first, walletId: "", version: 0n, description }];
+    },
+  };
+}
+
+function isIntact({ bytes, hash }: StoredEvent): boolean {
+  return isEqual(createHash("sha256").update(bytes).digest(), hash);
+}
+
+function beginSegment(before: Uint8Array | undefined, firstPosition: bigint): Hash {
+  const position = Buffer.alloc(positionBytes);
+  position.writeBigUInt64BE(firstPosition);
+  return createHash("sha256")
+    .update(before ?? new Uint8Array())
+    .update(position);
+}

@@ -1,0 +1,15 @@
+import { loadConfiguration } from "@pelikuni/runtime/configuration";
+import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
+import { historyServiceSchema, startHistoryService } from "./start-history-service.ts";
+
+const stopDeadlineMs = 15_000;
+
+await runUntilSignal({
+  name: "history-service",
+  stopDeadlineMs,
+  start: (logger) =>
+    startHistoryService({
+      configuration: loadConfiguration("history_service", historyServiceSchema),
+      logger,
+    }),
+});

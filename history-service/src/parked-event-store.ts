@@ -1,0 +1,89 @@
+import type { Sql } from "@pelikuni/runtime/postgres";
+
+/** Where a message came from. */
+export interface MessageOrigin {
+  /** The Kafka topic, or "feed". */
+  readonly topic: string;
+  readonly partition: number;
+  /** The offset in that partition; of the feed, the position. */
+  readonly offset: bigint;
+}
+
+/** A message from a source, as it arrived. */
+export interface ArrivedMessage {
+  /** Its place in the journal, if the message says one. */
+  readonly position: bigint | undefined;
+  readonly bytes: Uint8Array;
+  /** The segment's hash, if the message carries one. */
+  readonly journalHash: Uint8Array | undefined;
+  readonly origin: MessageOrigin;
+}
+
+/** A message that was put aside. */
+export interface ParkedEvent extends MessageOrigin {
+  readonly id: bigint;
+  readonly position: bigint | null;
+  readonly journalHash: Uint8Array | null;
+  readonly value: Uint8Array;
+  /** Why it was parked, or why the latest try to take it in failed. */
+  readonly reason: string;
+  readonly parkedAt: Date;
+  readonly replayedAt: Date | null;
+}
+
+/** Puts a message aside; one that is parked already changes nothing. */
+export async function parkMessage(
+  sql: Sql,
+  { origin, position, journalHash, bytes }: ArrivedMessage,
+  reason: string,
+): Promise<void> {
+  await sql`
+    insert into parked_events (topic, partition, message_offset, position, journal_hash, value, reason)
+    values (${origin.topic}, ${origin.partition}, ${origin.offset}, ${position ?? null},
+      ${journalHash ? Buffer.from(journalHash) : null}, ${Buffer.from(bytes)}, ${reason})
+    on conflict do nothing`;
+}
+
+/** Lists parked messages behind an id, oldest first. */
+export async function listParked(sql: Sql, behind: bigint, limit: number): Promise<ParkedEvent[]> {
+  return await sql<ParkedEvent[]>`
+    select ${parkedColumns(sql)} from parked_events p left join parked_event_replays r using (id)
+    where p.id > ${behind} order by p.id limit ${limit}`;
+}
+
+/** Reads one parked message. */
+export async function findParked(sql: Sql, id: bigint): Promise<ParkedEvent | undefined> {
+  const rows = await sql<ParkedEvent[]>`
+    select ${parkedColumns(sql)} from parked_events p left join parked_event_replays r using (id)
+    where p.id = ${id}`;
+  return rows[0];
+}
+
+/** Notes what became of a try to take a parked message in; success is final. */
+export async function noteReplay(
+  sql: Sql,
+  id: bigint,
+  outcome: { readonly reason: string } | { readonly replayedAt: Date },
+): Promise<void> {
+  const reason = "reason" in outcome ? outcome.reason : null;
+  const replayedAt = "replayedAt" in outcome ? outcome.replayedAt : null;
+  await sql`
+    insert into parked_event_replays as r (id, reason, replayed_at)
+    values (${id}, ${reason}, ${replayedAt})
+    on conflict (id) do update set reason = excluded.reason, replayed_at = excluded.replayed_at
+    where r.replayed_at is null`;
+}
+
+/** Counts the messages that are parked and were not replayed. */
+export async function countParked(sql: Sql): Promise<bigint> {
+  const rows = await sql<{ count: bigint }[]>`
+    select count(*) as count from parked_events p left join parked_event_replays r using (id)
+    where r.replayed_at is null`;
+  return rows[0]?.count ?? 0n;
+}
+
+function parkedColumns(sql: Sql): ReturnType<Sql> {
+  return sql`p.id, p.topic, p.partition, p.message_offset as "offset", p.position,
+    p.journal_hash as "journalHash", p.value, coalesce(r.reason, p.reason) as reason,
+    p.parked_at as "parkedAt", r.replayed_at as "replayedAt"`;
+}

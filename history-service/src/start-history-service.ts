@@ -1,0 +1,151 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { createClient, type Transport } from "@connectrpc/connect";
+import { HistoryService as HistoryServiceContract } from "@pelikuni/gen/history/v1/history_service_pb";
+import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { Logger } from "@pelikuni/runtime/logger";
+import { checkMigrated, migrate } from "@pelikuni/runtime/migrations";
+import { OperatorError } from "@pelikuni/runtime/operator-error";
+import { PortTakenError } from "@pelikuni/runtime/port";
+import { createPositionTail } from "@pelikuni/runtime/position-tail";
+import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
+import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
+import { type RpcServer, rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
+import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
+import { createEventIngestion } from "./event-ingestion.ts";
+import { readProgress } from "./event-store.ts";
+import { startFeedSource } from "./feed-source.ts";
+import { type HistoryRpcParts, historyRpc } from "./history-rpc.ts";
+import {
+  type HistoryServiceConfiguration,
+  historyServiceSchema,
+} from "./history-service-configuration.ts";
+import { createWalletWatchers } from "./wallet-watchers.ts";
+
+export { type HistoryServiceConfiguration, historyServiceSchema };
+
+/** A running history-service. Disposing it ends ingestion and what is in flight in order. */
+export interface HistoryService extends AsyncDisposable {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** Calls the service inside this process. */
+  readonly transport: Transport;
+}
+
+/** What the history-service is made of. */
+export interface HistoryServiceOptions {
+  readonly configuration: HistoryServiceConfiguration;
+  readonly logger: Logger;
+  /** How to reach the wallet-service; gRPC to the configured address when it is left out. */
+  readonly walletTransport?: Transport;
+  /** The wall clock, milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+const migrationLockTimeoutMs = 30_000;
+const callTimeoutMs = 2_500;
+const tailPollIntervalMs = 50;
+const walletServiceDeadlineMs = 10_000;
+const serviceRole = "pelikuni_history_service";
+const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
+
+/**
+ * Starts the history-service: brings the schema up to date where it may, serves, and takes in
+ * events.
+ */
+export async function startHistoryService(options: HistoryServiceOptions): Promise<HistoryService> {
+  const { configuration, logger, now = Date.now } = options;
+  await prepareSchema(configuration, logger);
+  return await buildWithResources(async (resources) => {
+    const pool = resources.use(
+      openClient(options, configuration.database.connections_max, "reads"),
+    );
+    const writer = resources.use(openClient(options, 1, "ingestion"));
+    const readCompleteTo = async (): Promise<bigint> => (await pool.read(readProgress)).completeTo;
+    const tail = createPositionTail(readCompleteTo, tailPollIntervalMs);
+    const ingestion = createEventIngestion({ writer, tail, now, logger });
+    const transport = options.walletTransport ?? reachWalletService(configuration, resources);
+    const wallets = createClient(WalletService, transport);
+    const watchers = createWalletWatchers(pool, tail);
+    const parts = { pool, tail, watchers, ingestion, wallets, now };
+    const server = resources.use(await serve(parts, options));
+    resources.use(startFeedSource({ transport, ingestion, logger, random: Math.random }));
+    const { grpcPort, httpPort } = server;
+    logger.info({ grpcPort, httpPort, source: configuration.source }, "Serving gRPC and Connect");
+    return {
+      grpcPort,
+      httpPort,
+      transport: server.transport,
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
+
+function openClient(
+  { configuration, logger }: HistoryServiceOptions,
+  connectionsMax: number,
+  use: string,
+): DatabaseClient {
+  const { url } = configuration.database;
+  const applicationName = `pelikuni-history-service ${use}`;
+  return createDatabaseClient({ url, applicationName, connectionsMax, callTimeoutMs, logger });
+}
+
+function reachWalletService(
+  { wallet_service_address: address, limits }: HistoryServiceConfiguration,
+  resources: ResourceStack,
+): Transport {
+  const { messageBytesMax } = limits;
+  return resources.use(
+    createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs: walletServiceDeadlineMs }),
+  );
+}
+
+async function serve(
+  parts: HistoryRpcParts,
+  { configuration, logger }: HistoryServiceOptions,
+): Promise<RpcServer> {
+  const { grpc, http, limits } = configuration;
+  try {
+    return await startRpcServer({
+      services: [rpcService(HistoryServiceContract, historyRpc(parts))],
+      descriptorSet: await readFile(
+        fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
+      ),
+      grpc,
+      http: { host: http.host, port: http.port, corsOrigins: http.cors_origins },
+      limits,
+      logger,
+    });
+  } catch (error) {
+    throw withSetting(error, configuration);
+  }
+}
+
+/** Tells with a taken port which setting changes it. */
+function withSetting(error: unknown, { grpc }: HistoryServiceConfiguration): unknown {
+  if (!(error instanceof PortTakenError)) return error;
+  const part = error.port === grpc.port ? "GRPC" : "HTTP";
+  return new OperatorError(
+    `${error.message}; APP__HISTORY_SERVICE__${part}__PORT sets another one`,
+  );
+}
+
+async function prepareSchema(
+  { database }: HistoryServiceConfiguration,
+  logger: Logger,
+): Promise<void> {
+  const directory = migrationsDirectory;
+  if (database.migration_url === undefined) {
+    return await checkMigrated({ url: database.url, directory });
+  }
+  await migrate({
+    url: database.migration_url,
+    directory,
+    logger,
+    lockTimeoutMs: migrationLockTimeoutMs,
+    role: serviceRole,
+    grantTo: decodeURIComponent(new URL(database.url).username),
+  });
+}

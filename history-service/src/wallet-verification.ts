@@ -1,0 +1,130 @@
+import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import { storedUnits } from "./amount-units.ts";
+import { type EntryToVerify, readTrail } from "./entry-store.ts";
+import { countEvents, findMentions, findMissing, readEventsAt } from "./event-store.ts";
+import { entryDifference, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
+
+/** Whether a wallet's trail is whole. */
+export interface WalletVerification {
+  /** How many versions fit, counted from the first one. */
+  readonly verifiedVersions: bigint;
+  /** The head at the last version that fits; undefined when none does. */
+  readonly head: Uint8Array | undefined;
+  /** The first thing that does not fit; undefined when all does. */
+  readonly finding: Finding | undefined;
+}
+
+interface Trail {
+  versions: bigint;
+  head: Uint8Array | undefined;
+  balance: bigint;
+  position: bigint;
+}
+
+const versionsPerReadMax = 500;
+const positionsPerScanMax = 20_000n;
+
+/**
+ * Walks a wallet's versions and recomputes each from the stored event. Then looks for what should be
+ * there and is not: behind the last version no stored event may mention the wallet, and no position
+ * may be missing.
+ *
+ * @param completeTo the position up to which to look
+ * @returns undefined when history knows no such wallet
+ * @throws DatabaseUnavailable
+ */
+export async function verifyWallet(
+  pool: DatabaseClient,
+  walletId: string,
+  completeTo: bigint,
+): Promise<WalletVerification | undefined> {
+  const trail: Trail = { versions: 0n, head: undefined, balance: 0n, position: 0n };
+  const finding =
+    (await walkTrail(pool, walletId, completeTo, trail)) ??
+    (await lookBehind(pool, walletId, completeTo, trail));
+  if (finding === undefined && trail.versions === 0n) return undefined;
+  return { verifiedVersions: trail.versions, head: trail.head, finding };
+}
+
+async function walkTrail(
+  pool: DatabaseClient,
+  walletId: string,
+  completeTo: bigint,
+  trail: Trail,
+): Promise<Finding | undefined> {
+  for (;;) {
+    const behind = trail.versions - 1n;
+    const entries = await pool.read((sql) =>
+      readTrail(sql, { walletId, completeTo, behind, limit: versionsPerReadMax }),
+    );
+    const positions = entries.map(({ position }) => position);
+    const events = await pool.read((sql) => readEventsAt(sql, positions));
+    const eventAt = new Map(events.map((event) => [event.position, event]));
+    for (const entry of entries) {
+      const { position } = entry;
+      const version = trail.versions;
+      if (entry.version !== version) {
+        return { position, walletId, version, description: "This version is missing." };
+      }
+      const event = eventAt.get(position);
+      const description = event
+        ? stepDifference(recomputeEvent(event), entry, trail)
+        : "The event of this version is missing.";
+      if (description !== undefined) return { position, walletId, version, description };
+      trail.versions += 1n;
+      trail.head = entry.head;
+      trail.balance = storedUnits(entry.balance);
+      trail.position = position;
+    }
+    if (entries.length < versionsPerReadMax) return undefined;
+  }
+}
+
+function stepDifference(
+  event: ReturnType<typeof recomputeEvent>,
+  entry: EntryToVerify,
+  trail: Trail,
+): string | undefined {
+  if (typeof event === "string") return event;
+  const { walletId, version } = entry;
+  const change = event.entries.find((each) => each.walletId === walletId);
+  if (change?.version !== version) return "The event does not change the wallet to this version.";
+  if (!isEqual(change.previousHead, trail.head ?? new Uint8Array())) {
+    return "The event's previous_head is not the head of the version before.";
+  }
+  if (trail.balance + storedUnits(change.amount) !== storedUnits(change.balance)) {
+    return "The balance before and the amount do not add up to the balance.";
+  }
+  return entryDifference(event, change, entry);
+}
+
+/** Looks through the events behind the last version, which are none of this wallet's. */
+async function lookBehind(
+  pool: DatabaseClient,
+  walletId: string,
+  completeTo: bigint,
+  trail: Trail,
+): Promise<Finding | undefined> {
+  const version = trail.versions;
+  for (let behind = trail.position; behind < completeTo; behind += positionsPerScanMax) {
+    const end = behind + positionsPerScanMax;
+    const range = { behind, upTo: end < completeTo ? end : completeTo };
+    const mentions = await pool.read((sql) => findMentions(sql, walletId, range));
+    for (const event of mentions) {
+      const decoded = recomputeEvent(event);
+      const changes = typeof decoded === "string" ? [] : decoded.entries;
+      // The id may also stand in somebody's request_id.
+      if (!changes.some((change) => change.walletId === walletId)) continue;
+      const description = "A stored event changes the wallet, and its entry is missing.";
+      return { position: event.position, walletId, version, description };
+    }
+    const count = await pool.read((sql) => countEvents(sql, range));
+    if (count < range.upTo - range.behind) {
+      const [gap] = await pool.read((sql) => findMissing(sql, range.behind, 1));
+      const position = gap?.first ?? range.behind + count + 1n;
+      const description = "Behind the wallet's last version the event of a position is missing.";
+      return { position, walletId, version, description };
+    }
+  }
+  return undefined;
+}
