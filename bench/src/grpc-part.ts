@@ -5,7 +5,6 @@ import { createServedWallets } from "./served-wallets.ts";
 import { startEmptyServer, startWalletService } from "./server-kinds.ts";
 
 const callers = 64;
-const emptyName = "the empty handler";
 
 /** Measures transfers over gRPC by one wallet-service beside a handler without work. */
 export async function measureGrpc(options: PartOptions): Promise<PartResult> {
@@ -20,8 +19,8 @@ export async function measureGrpc(options: PartOptions): Promise<PartResult> {
       part: "grpc",
       loadFile: "grpc-load.ts",
       callers,
-      empties: [{ name: emptyName, port: empty.port }],
-      targets: [{ name: "wallet-service", port: service.grpcPort, wallets, emptyName }],
+      empty: { name: "the empty handler", port: empty.port },
+      targets: [{ name: "wallet-service", port: service.grpcPort, wallets }],
       notes: [
         `${callers} callers over one connection, one call at a time and a request_id on each.`,
         "The empty handler has the same server, checks and limits, and answers a constant.",

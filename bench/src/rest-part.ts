@@ -5,7 +5,6 @@ import { createServedWallets } from "./served-wallets.ts";
 import { startEmptyServer, startNpmStart, startTwoServices } from "./server-kinds.ts";
 
 const connections = 64;
-const emptyName = "the empty route";
 
 /** Measures transfers over REST, in one process and in three, beside a route without work. */
 export async function measureRest(options: PartOptions): Promise<PartResult> {
@@ -22,10 +21,10 @@ export async function measureRest(options: PartOptions): Promise<PartResult> {
       part: "rest",
       loadFile: "rest-load.ts",
       callers: connections,
-      empties: [{ name: emptyName, port: empty.port }],
+      empty: { name: "the empty route", port: empty.port },
       targets: [
-        { name: "npm start", port: one.restPort, wallets: walletsOfOne, emptyName },
-        { name: "three processes", port: three.restPort, wallets: walletsOfThree, emptyName },
+        { name: "npm start", port: one.restPort, wallets: walletsOfOne },
+        { name: "three processes", port: three.restPort, wallets: walletsOfThree },
       ],
       notes: [
         `${connections} connections with one request at a time, an Idempotency-Key on each.`,

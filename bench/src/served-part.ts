@@ -11,14 +11,6 @@ export interface ServedTarget {
   readonly name: string;
   readonly port: number;
   readonly wallets: ServedWallets;
-  /** The empty server that it is compared to, by name. */
-  readonly emptyName: string;
-}
-
-/** A server that answers without doing any work. */
-export interface EmptyTarget {
-  readonly name: string;
-  readonly port: number;
 }
 
 /** What is compared, and who calls it. */
@@ -27,7 +19,8 @@ export interface ServedPart {
   /** A module of this directory that makes load in a process of its own. */
   readonly loadFile: string;
   readonly callers: number;
-  readonly empties: readonly EmptyTarget[];
+  /** A server that answers without doing any work. */
+  readonly empty: { readonly name: string; readonly port: number };
   readonly targets: readonly ServedTarget[];
   readonly notes: readonly string[];
 }
@@ -51,9 +44,10 @@ export async function measureServed(parts: ServedPart, options: PartOptions): Pr
       options.progress(`${parts.part}, ${workload}: ${line}`);
     const runs = await runInTurn({ sides, rounds, progress, signal });
     const runsOf = (name: string): readonly Run[] => runs.get(name) ?? [];
-    emptyRuns.push(...parts.empties.flatMap(({ name }) => runsOf(name)));
-    rows.push(...parts.empties.map(({ name }) => rowOf(workload, name, runsOf(name))));
-    for (const { name, emptyName, wallets } of parts.targets) {
+    const { name: emptyName } = parts.empty;
+    emptyRuns.push(...runsOf(emptyName));
+    rows.push(rowOf(workload, emptyName, runsOf(emptyName)));
+    for (const { name, wallets } of parts.targets) {
       const ratio = ratioOf(runsOf(name), [runsOf(emptyName)], emptyName);
       rows.push(rowOf(workload, name, runsOf(name), ratio));
       await wallets.check();
@@ -64,12 +58,12 @@ export async function measureServed(parts: ServedPart, options: PartOptions): Pr
 }
 
 function sidesOf(parts: ServedPart, workload: Workload, durationMs: number): Side[] {
-  const { callers, loadFile } = parts;
+  const { callers, empty, loadFile } = parts;
   const walletIds = [...(parts.targets[0]?.wallets.ids ?? [])];
   const load = (task: Pick<LoadTask, "port" | "walletIds">): Promise<Run> =>
     runInChild(loadFile, { ...task, callers, durationMs, workload } satisfies LoadTask);
   return [
-    ...parts.empties.map(({ name, port }) => ({ name, run: () => load({ port, walletIds }) })),
+    { name: empty.name, run: () => load({ port: empty.port, walletIds }) },
     ...parts.targets.map(({ name, port, wallets }) => ({
       name,
       run: async () => {
