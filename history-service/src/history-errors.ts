@@ -1,5 +1,5 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import { rpcError } from "@pelikuni/runtime/rpc-errors";
 import { WalletServiceUnavailable } from "./reconciliation.ts";
 

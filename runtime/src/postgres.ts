@@ -1,28 +1,9 @@
 import type { Logger } from "pino";
 import postgres from "postgres";
+import { CallTimedOut, DatabaseUnavailable, databaseFault } from "./database-fault.ts";
 
 /** The driver's client as stores see it: bigint columns are JavaScript bigints. */
 export type Sql = postgres.Sql<{ bigint: bigint }>;
-
-/** The database did not answer, or the connection to it was lost. */
-export class DatabaseUnavailable extends Error {
-  override readonly name = "DatabaseUnavailable";
-  /** Whether the call may have been carried out all the same. */
-  readonly maybeExecuted: boolean;
-  /** Whether the database gives no sign of life, so that the next call will likely fail as well. */
-  readonly away: boolean;
-
-  constructor(message: string, state: { maybeExecuted: boolean; away: boolean }, cause?: unknown) {
-    super(message, { cause });
-    this.maybeExecuted = state.maybeExecuted;
-    this.away = state.away;
-  }
-
-  /** The same fault of a call that by itself changes nothing, such as one that only locks rows. */
-  beforeExecution(): DatabaseUnavailable {
-    return new DatabaseUnavailable(this.message, { maybeExecuted: false, away: this.away }, this);
-  }
-}
 
 /** How a client reaches its database. */
 export interface DatabaseClientOptions {
@@ -87,7 +68,7 @@ export function createDatabaseClient(options: DatabaseClientOptions): DatabaseCl
         return await work(used.sql);
       }, timeoutMs);
     } catch (error) {
-      const unavailable = asUnavailable(error, sent);
+      const unavailable = databaseFault(error, sent);
       if (unavailable === undefined) throw error;
       options.logger.warn({ error: unavailable }, "The database did not answer a call.");
       replace(used);
@@ -159,13 +140,11 @@ function close(sql: Sql, logger: Logger): void {
   });
 }
 
-class CallTimedOut extends Error {}
-
 async function withTimer<T>(work: () => Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new CallTimedOut(`The database did not answer within ${timeoutMs} ms.`));
+      reject(new CallTimedOut(timeoutMs));
     }, timeoutMs);
   });
   try {
@@ -173,56 +152,4 @@ async function withTimer<T>(work: () => Promise<T>, timeoutMs: number): Promise<
   } finally {
     clearTimeout(timer);
   }
-}
-
-// Raised by the driver or the operating system before a connection stands.
-const neverConnected = new Set([
-  "CONNECT_TIMEOUT",
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOENT",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "ETIMEDOUT",
-]);
-
-// Raised when a standing connection breaks.
-const connectionLost = new Set([
-  "CONNECTION_CLOSED",
-  "CONNECTION_DESTROYED",
-  "CONNECTION_ENDED",
-  "ECONNRESET",
-  "EPIPE",
-]);
-
-// Errors of the server that end the session, or refuse to begin one (PostgreSQL, appendix A).
-const sessionEnded = new Set(["57P01", "57P02", "57P05", "08003", "08006", "08007", "08P01"]);
-const sessionRefused = new Set(["57P03", "53300", "28000", "28P01", "3D000", "08001", "08004"]);
-// A server that lost its primary role, is out of resources, or gave up waiting: nothing was done.
-const statementRefused = new Set(["25006", "55P03", "57014", "53000", "53100", "53200", "53400"]);
-
-function asUnavailable(error: unknown, sent: boolean): DatabaseUnavailable | undefined {
-  if (error instanceof CallTimedOut) {
-    return new DatabaseUnavailable(error.message, { maybeExecuted: sent, away: true });
-  }
-  const code = codeOf(error);
-  const fault = (message: string, maybeExecuted: boolean, away: boolean): DatabaseUnavailable =>
-    new DatabaseUnavailable(`${message} (${code})`, { maybeExecuted, away }, error);
-
-  if (neverConnected.has(code) || sessionRefused.has(code)) {
-    return fault("The database cannot be reached.", false, true);
-  }
-  if (connectionLost.has(code) || sessionEnded.has(code)) {
-    return fault("The connection to the database was lost.", sent, false);
-  }
-  return statementRefused.has(code)
-    ? fault("The database refused a statement.", false, false)
-    : undefined;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string"
-    ? error.code
-    : "";
 }

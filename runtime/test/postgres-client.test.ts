@@ -2,8 +2,9 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startTcpProxy } from "../../e2e/src/tcp-proxy.ts";
 import { createTestDatabase } from "../../e2e/src/test-database.ts";
+import { DatabaseUnavailable } from "../src/database-fault.ts";
 import { createLogger } from "../src/logger.ts";
-import { createDatabaseClient, DatabaseUnavailable } from "../src/postgres.ts";
+import { createDatabaseClient } from "../src/postgres.ts";
 
 const callTimeoutMs = 2_500;
 const promptMs = 1_000;

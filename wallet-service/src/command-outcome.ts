@@ -1,4 +1,4 @@
-import type { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import type { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { Refusal, WalletState } from "./wallet.ts";
 
 /** What an accepted command answers, the first time and every time it is repeated. */

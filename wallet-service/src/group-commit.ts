@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type DatabaseClient, DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
+import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
 import { type DecidedGroup, decideGroup, type Request } from "./command-group.ts";
 import { type CommandInputs, readInputs } from "./command-inputs.ts";
@@ -62,7 +63,8 @@ interface Waiting extends Request, WaitingRequest {
 
 const eventsPerGroupMax = 4_096;
 const bytesPerGroupMax = 4 * 1024 * 1024;
-// An event's size before it is encoded: everything but the request_id stays below this.
+// An event's size before it is encoded, apart from the request_id. The longest names of users make
+// it some 300 bytes more; the limit above need not be exact.
 const eventBytesEstimate = 1_024;
 const commitAttemptsMax = 5;
 const lockedGroupsAfterLostRace = 8;
@@ -184,7 +186,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       if (result.outcome === "committed") return answer(left, decided, result.firstPosition);
       if (result.outcome === "taken") {
         logger.debug({ requests: left.length, locked }, "A group met taken request keys.");
-        left = await repeated.answer(left);
+        left = await repeated.answer(left).catch(asBeforeExecution);
       } else {
         logger.debug({ requests: left.length, locked }, "A group lost a race.");
         // Another replica was faster. Under lock the group cannot lose, nor can its successors.
@@ -216,9 +218,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     const walletIds = [...new Set(group.flatMap(({ command }) => walletIdsOf(command)))];
     const current = await committer
       .call((sql) => lockWallets(sql, walletIds), left(untilMs))
-      .catch((error: unknown) => {
-        throw error instanceof DatabaseUnavailable ? error.beforeExecution() : error;
-      });
+      .catch(asBeforeExecution);
     const decided = decide(group, (walletId) => current.get(walletId));
     const result = await committer.call(
       (sql) => commitLockedGroup(sql, decided.toCommit),
@@ -287,6 +287,11 @@ interface Attempt {
 
 function left(untilMs: number): number {
   return Math.max(1, untilMs - performance.now());
+}
+
+/** Of a call that changes nothing by itself: its group was not executed. */
+function asBeforeExecution(error: unknown): never {
+  throw error instanceof DatabaseUnavailable ? error.beforeExecution() : error;
 }
 
 function rejectAll(group: readonly WaitingRequest[], fault: CommandFault): void {

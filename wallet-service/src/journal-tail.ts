@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 
 /** Tells when the journal has grown; one look at the database serves all who wait. */
 export interface JournalTail {

@@ -1,4 +1,5 @@
-import { type DatabaseClient, DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
+import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
 import { forgetKeys } from "./request-key-store.ts";
 

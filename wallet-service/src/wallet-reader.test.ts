@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import { expect, test } from "vitest";
 import { createWalletReader } from "./wallet-reader.ts";
 

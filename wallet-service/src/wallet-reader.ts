@@ -1,4 +1,4 @@
-import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { RecordedWallet } from "./wallet-events.ts";
 
 /** Reads single wallets from the database; concurrent reads share a SELECT. */

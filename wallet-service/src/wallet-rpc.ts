@@ -14,7 +14,7 @@ import {
   type WalletService,
   WalletStateSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { DatabaseUnavailable } from "@pelikuni/runtime/postgres";
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import { eventsBehind, type JournalEvent, readJournal } from "./change-feed.ts";
 import type { Request } from "./command-group.ts";

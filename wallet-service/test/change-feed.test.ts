@@ -137,7 +137,9 @@ test("a snapshot shows all wallets at one position, heads included", async () =>
   const [position, ...wallets] = parts;
   expect(position).toEqual({ case: "position", value: receipt?.position });
   const states = wallets.flatMap(({ value }) => (typeof value === "object" ? [value] : []));
-  expect(states.map(({ wallet }) => wallet?.id)).toEqual([walletId, bob].toSorted());
+  expect(states.map(({ wallet }) => wallet?.id)).toEqual(
+    [walletId, bob].toSorted((one, other) => (one < other ? -1 : 1)),
+  );
   const owner = postgres(bed.database.ownerUrl, { max: 1 });
   for (const { wallet, head } of states) {
     const [row] = await owner`select head from wallets where id = ${wallet?.id ?? ""}`;
