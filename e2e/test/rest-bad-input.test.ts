@@ -180,14 +180,17 @@ test.each(["nonsense", "%00", "a".repeat(201), "%ff"])(
   },
 );
 
-test.each(["", "a".repeat(256)])("the Idempotency-Key %j is refused", async (key) => {
-  const errors = [{ field: "Idempotency-Key", detail: expect.any(String) }];
-  const problem = { reason: "INVALID_FIELD", errors };
-  const headers = { "Idempotency-Key": key };
-  expectProblem(await fund("1", headers), 400, problem);
-  expectProblem(await transfer(rich.id, other.id, "1", headers), 400, problem);
-  expectProblem(await rest.send("POST", "/wallets", { user_id: "a" }, headers), 400, problem);
-});
+test.each(["", "a".repeat(256), "\u00e9", "key-1, key-2"])(
+  "the Idempotency-Key %j is refused",
+  async (key) => {
+    const errors = [{ field: "Idempotency-Key", detail: expect.any(String) }];
+    const problem = { reason: "INVALID_FIELD", errors };
+    const headers = { "Idempotency-Key": key };
+    expectProblem(await fund("1", headers), 400, problem);
+    expectProblem(await transfer(rich.id, other.id, "1", headers), 400, problem);
+    expectProblem(await rest.send("POST", "/wallets", { user_id: "a" }, headers), 400, problem);
+  },
+);
 
 test.each(["1", '"x"', 'W/"1"', '"1", "2"', '"-1"', '"01"', '""', '"99999999999999999999"'])(
   "If-Match: %s is refused with the form that it must have",

@@ -105,7 +105,8 @@ const restNames: Readonly<Record<string, string>> = {
 
 function unexplained(status: number, code: Code): RestRefusal {
   const reason = Code[code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
-  const detail = unexplainedDetails[status] ?? "The service behind this gateway refused the request";
+  const detail =
+    unexplainedDetails[status] ?? "The service behind this gateway refused the request";
   return new RestRefusal(status, { reason, detail });
 }
 

@@ -11,10 +11,14 @@ export const currencyPattern = "^[A-Z][A-Z0-9]{2,11}$";
 /** One version in double quotes, as the ETag header gives it, or a star. */
 export const ifMatchPattern = '^(\\*|"(0|[1-9][0-9]{0,17})")$';
 
+/** Visible ASCII: what every client and proxy carries in a header unchanged; two headers do not fit. */
+export const keyPattern = "^[!-~]*$";
+
 /** What a value that breaks one of the patterns is told. */
 export const patternMeanings: Readonly<Record<string, string>> = {
   [uuidPattern]: 'must be a UUID, for example "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1"',
   [textPattern]: "must not contain U+0000 or half of a surrogate pair",
+  [keyPattern]: "must be one key of visible ASCII characters, without blanks",
   [currencyPattern]:
     'must be a capital letter followed by 2 to 11 capital letters or digits, for example "USD"',
   [ifMatchPattern]:

@@ -1,6 +1,12 @@
 import { STATUS_CODES } from "node:http";
 import { type Static, type TSchema, type TString, Type } from "typebox";
-import { currencyPattern, ifMatchPattern, textPattern, uuidPattern } from "./rest-patterns.ts";
+import {
+  currencyPattern,
+  ifMatchPattern,
+  keyPattern,
+  textPattern,
+  uuidPattern,
+} from "./rest-patterns.ts";
 
 /** The most wallets on one page, and the number on a page when the client does not say. */
 export const pageSizeMax = 1_000;
@@ -80,8 +86,9 @@ const idempotencyKey = {
     Type.String({
       minLength: 1,
       maxLength: 255,
+      pattern: keyPattern,
       description:
-        "Makes the request safe to repeat: the same key with the same input answers what it " +
+        "Visible ASCII. Makes the request safe to repeat: the same key with the same input answers what it " +
         "answered the first time. Remembered for seven days unless configured otherwise.",
     }),
   ),

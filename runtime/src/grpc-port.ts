@@ -63,7 +63,7 @@ export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> 
   const sockets = new Set<Socket>();
   // grpc-js is given the connections rather than the port: it can neither say why a port cannot be
   // had, nor count its connections, nor cut them all.
-  const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const listener = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     injector.injectConnection(socket);

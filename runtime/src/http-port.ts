@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createRegistry } from "@bufbuild/protobuf";
 import {
   ConnectError,
   type ConnectRouter,
@@ -7,6 +8,11 @@ import {
 } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "@pelikuni/gen/google/rpc/error_details_pb";
 import type { Logger } from "pino";
 import { answerCors } from "./http-cors.ts";
 import { universalRequest } from "./http-request.ts";
@@ -58,6 +64,8 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
       headersTimeout: options.httpRequestTimeoutMs,
       requestTimeout: options.httpRequestTimeoutMs,
       keepAliveTimeout: options.httpKeepAliveMs,
+      // Node looks for requests past their time every half minute unless told otherwise.
+      connectionsCheckingInterval: connectionsCheckingIntervalMs,
     },
     (request, response) => {
       // A connection that becomes idle during a stop would otherwise be held open for the next
@@ -82,6 +90,8 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
   };
 }
 
+const connectionsCheckingIntervalMs = 500;
+
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 function rpcListener(options: HttpPortOptions): Listener {
@@ -90,6 +100,9 @@ function rpcListener(options: HttpPortOptions): Listener {
     grpc: false,
     interceptors: [answerAtDeadline, ...options.interceptors],
     acceptCompression: [compressionGzip],
+    // An answer may hold error details (google.protobuf.Any), which JSON can only spell out when it
+    // knows their types.
+    jsonOptions: { registry: createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema) },
   });
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));

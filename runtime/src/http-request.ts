@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { DescMethod } from "@bufbuild/protobuf";
+import { type DescMethod, fromBinary } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
@@ -35,7 +35,7 @@ export function universalRequest(
   const { method: verb = "", url: path = "/", httpVersion } = request;
   // The host is the caller's text and nobody's business here; with it, the URL could be none.
   const url = new URL(`http://localhost${path}`);
-  if (verb === "GET") checkQuery(url.searchParams);
+  if (verb === "GET") checkQuery(url.searchParams, method);
   const header = new Headers();
   for (const [name, values] of Object.entries(request.headersDistinct)) {
     for (const value of values ?? []) header.append(name, value);
@@ -55,12 +55,14 @@ async function* once<T>(value: Promise<T>): AsyncGenerator<T> {
 }
 
 // Connect answers INTERNAL where the message in a query cannot be decoded.
-function checkQuery(query: URLSearchParams): void {
-  if (query.get("base64") !== "1") return;
+function checkQuery(query: URLSearchParams, { input }: DescMethod): void {
+  const message = query.get("message") ?? "";
   try {
-    base64Decode(query.get("message") ?? "");
+    const bytes = query.get("base64") === "1" ? base64Decode(message) : Buffer.from(message);
+    if (query.get("encoding") === "proto" && !query.has("compression")) fromBinary(input, bytes);
   } catch {
-    throw new ConnectError("The query's message is not base64", Code.InvalidArgument);
+    const what = `The query's message is not a ${input.typeName} in base64`;
+    throw new ConnectError(what, Code.InvalidArgument);
   }
 }
 

@@ -1,6 +1,8 @@
 import { validate } from "uuid";
 import type { PageStart } from "./wallet-store.ts";
 
+// The end of the year 9999, the last that Postgres reads in this form.
+const timeMsMax = 253_402_300_799_999;
 const tokenPattern = /^([0-9]{1,15})~([0-9a-f-]{36})$/;
 
 /** Writes where the next page begins; opaque to callers. */
@@ -12,6 +14,6 @@ export function formatPageToken({ createTimeMs, id }: PageStart): string {
 export function parsePageToken(token: string): PageStart | undefined {
   const [, createTimeMs, id] =
     tokenPattern.exec(Buffer.from(token, "base64url").toString("utf8")) ?? [];
-  if (createTimeMs === undefined || id === undefined || !validate(id)) return undefined;
+  if (id === undefined || !validate(id) || Number(createTimeMs) > timeMsMax) return undefined;
   return { createTimeMs: Number(createTimeMs), id };
 }

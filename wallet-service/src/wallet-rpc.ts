@@ -87,12 +87,9 @@ export function walletRpc(parts: WalletRpcParts): ServiceImpl<typeof WalletServi
 
     async listWallets({ userId, pageSize, pageToken }) {
       const limit = pageSize || pageSizeDefault;
-      const wallets = await orUnavailable(
-        parts.pool.read((sql) =>
-          // One more than asked for tells whether there is a next page.
-          listWallets(sql, { ...pageStart(pageToken), ...ofUser(userId), limit: limit + 1 }),
-        ),
-      );
+      // One more than asked for tells whether there is a next page.
+      const wanted = { ...pageStart(pageToken), ...ofUser(userId), limit: limit + 1 };
+      const wallets = await orUnavailable(parts.pool.read((sql) => listWallets(sql, wanted)));
       const page = wallets.slice(0, limit);
       const last = page.at(-1);
       const hasMore = wallets.length > limit && last !== undefined;

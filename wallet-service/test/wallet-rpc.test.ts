@@ -38,6 +38,9 @@ async function errorOf(call: Promise<unknown>): Promise<ConnectError> {
   throw new Error("The call was expected to fail.");
 }
 
+// A token of our form with a time that Postgres cannot read.
+const farFuture = Buffer.from(`999999999999999~${v7()}`).toString("base64url");
+
 describe.each(["grpc", "inProcess"] as const)("over %s", (way) => {
   let calls: Calls;
   beforeAll(() => {
@@ -201,6 +204,12 @@ describe.each(["grpc", "inProcess"] as const)("over %s", (way) => {
         /user_id/,
       ],
       [
+        () => calls.listWallets({ pageToken: farFuture }),
+        Code.InvalidArgument,
+        "INVALID_FIELD",
+        /next_page_token/,
+      ],
+      [
         () => calls.listWallets({ pageToken: "none of ours" }),
         Code.InvalidArgument,
         "INVALID_FIELD",
@@ -321,4 +330,39 @@ test("a queue without room takes none of a batch: OVERLOADED, and nothing was do
     expect(result.value).toMatchObject({ code: Code.Unavailable });
   }
   expect((await small.inProcess.getWallet({ walletId: to })).wallet?.balance).toBe("600.0000");
+});
+
+test("Connect as JSON spells out why items of a batch were refused", async () => {
+  const from = await createWallet(bed.inProcess, "alice", "10");
+  const to = await createWallet(bed.inProcess, "bob");
+  const transfer = { fromWalletId: from, toWalletId: to };
+  const response = await fetch(
+    `http://127.0.0.1:${bed.httpPort}/pelikuni.wallet.v1.WalletService/BatchTransfer`,
+    {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({
+        transfers: [
+          { ...transfer, amount: "4" },
+          { ...transfer, amount: "7" },
+        ],
+      }),
+    },
+  );
+  expect(response.status).toBe(200);
+  expect(await response.json()).toMatchObject({
+    results: [
+      { transfer: { fromWallet: { balance: "6.0000" } } },
+      { error: { message: "Insufficient balance", details: [{ reason: "INSUFFICIENT_BALANCE" }] } },
+    ],
+  });
+});
+
+test("a Connect query whose message cannot be decoded is the caller's mistake", async () => {
+  const get = `http://127.0.0.1:${bed.httpPort}/pelikuni.wallet.v1.WalletService/GetWallet`;
+  const response = await fetch(`${get}?encoding=proto&message=____&base64=1&connect=v1`);
+  expect([response.status, await response.json()]).toEqual([
+    400,
+    { code: "invalid_argument", message: expect.stringContaining("GetWalletRequest") },
+  ]);
 });
