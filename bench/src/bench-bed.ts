@@ -61,8 +61,7 @@ export async function createBenchBed(logger: Logger): Promise<BenchBed> {
           directory: path.join(projectDirectory, "wallet-service/migrations"),
           logger,
           lockTimeoutMs: migrationLockTimeoutMs,
-          role: "pelikuni_wallet_service",
-          grantTo: new URL(database.serviceUrl).username,
+          serviceRole: new URL(database.serviceUrl).username,
         });
         return database;
       },

@@ -47,7 +47,6 @@ const migrationLockTimeoutMs = 30_000;
 const callTimeoutMs = 2_500;
 const tailPollIntervalMs = 50;
 const walletServiceDeadlineMs = 10_000;
-const serviceRole = "pelikuni_history_service";
 const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
 
 /**
@@ -145,7 +144,6 @@ async function prepareSchema(
     directory,
     logger,
     lockTimeoutMs: migrationLockTimeoutMs,
-    role: serviceRole,
-    grantTo: decodeURIComponent(new URL(database.url).username),
+    serviceRole: decodeURIComponent(new URL(database.url).username),
   });
 }

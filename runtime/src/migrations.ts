@@ -14,7 +14,10 @@ export class MigrationError extends OperatorError {
 export interface SchemaOptions {
   /** Connection of a role that may read the table `schema_migrations`. */
   readonly url: string;
-  /** Directory of plain SQL files named NNNN_name.sql, applied in that order. */
+  /**
+   * Directory of plain SQL files named NNNN_name.sql, applied in that order, and of
+   * service_role.sql, which is applied at every start.
+   */
   readonly directory: string;
 }
 
@@ -23,10 +26,8 @@ export interface MigrationOptions extends SchemaOptions {
   readonly logger: Logger;
   /** How long to wait for another migrator, or for a lock on a table, in milliseconds. */
   readonly lockTimeoutMs: number;
-  /** Group role (NOLOGIN) that the files grant rights to; created first when it is missing. */
-  readonly role: string;
-  /** Login role of the service, made a member of the group role after migrating. */
-  readonly grantTo?: string;
+  /** The login role of the service: service_role.sql grants to it as :"service_role". */
+  readonly serviceRole: string;
 }
 
 interface Migration {
@@ -42,6 +43,7 @@ interface Failure {
 
 // Any number does, as long as no other program locks it in the same database.
 const lockKey = 7_354_821;
+const serviceRoleFile = "service_role.sql";
 
 /**
  * Applies the files that a database does not have yet, each in a transaction of its own together
@@ -54,7 +56,6 @@ export async function migrate(options: MigrationOptions): Promise<void> {
   const migrations = readMigrations(options.directory);
   const sql = connect(options.url, options.lockTimeoutMs);
   try {
-    await createGroupRole(sql, options.role);
     await createMigrationsTable(sql);
     let applied = await readApplied(sql);
     for (const migration of migrations) {
@@ -67,7 +68,7 @@ export async function migrate(options: MigrationOptions): Promise<void> {
       }
       refuseChanged(migration, applied);
     }
-    if (options.grantTo !== undefined) await grantMembership(sql, options.role, options.grantTo);
+    await grantToService(sql, options);
   } catch (error) {
     throw asMigrationError(error);
   } finally {
@@ -114,7 +115,9 @@ function connect(url: string, lockTimeoutMs: number): postgres.Sql {
 }
 
 function readMigrations(directory: string): Migration[] {
-  const files = readdirSync(directory).sort();
+  const files = readdirSync(directory)
+    .filter((file) => file !== serviceRoleFile)
+    .sort();
   const migrations = files.map((file) => {
     if (!/^[0-9]{4}_[a-z0-9_]+\.sql$/.test(file)) {
       throw new MigrationError(`${path.join(directory, file)} is not named like 0001_wallets.sql`);
@@ -180,38 +183,16 @@ function refuseChanged(migration: Migration, applied: ReadonlyMap<string, string
 }
 
 /**
- * Roles belong to the whole server, the lock to one database: another migrator may create the
- * same role at the same moment, which Postgres reports in two ways.
+ * Grants the service's role what it needs. At every start, since the role may be another one than
+ * last time; granting again changes nothing.
  */
-async function createGroupRole(sql: postgres.Sql, role: string): Promise<void> {
-  const [existing] = await sql`select 1 from pg_roles where rolname = ${role}`;
-  if (existing !== undefined) return;
-  try {
-    await sql`create role ${sql(role)} nologin`;
-  } catch (error) {
-    const code = asFailure(error)?.code;
-    if (code === "42501") {
-      throw new MigrationError(
-        `The owner may not create the role ${role}. Give it CREATEROLE, or create it once: ` +
-          `create role ${role} nologin`,
-      );
-    }
-    if (code !== "42710" && code !== "23505") throw error;
-  }
-}
-
-async function grantMembership(sql: postgres.Sql, role: string, member: string): Promise<void> {
-  const [existing] = await sql`
-    select 1 from pg_auth_members m
-    join pg_roles r on r.oid = m.roleid join pg_roles u on u.oid = m.member
-    where r.rolname = ${role} and u.rolname = ${member}`;
-  if (existing !== undefined) return;
-  try {
-    await sql`grant ${sql(role)} to ${sql(member)}`;
-  } catch (error) {
-    // Another database's migrator granted the same at the same moment.
-    if (asFailure(error)?.code !== "23505") throw error;
-  }
+async function grantToService(
+  sql: postgres.Sql,
+  { directory, serviceRole }: MigrationOptions,
+): Promise<void> {
+  const grants = readFileSync(path.join(directory, serviceRoleFile), "utf8");
+  const name = `"${serviceRole.replaceAll('"', '""')}"`;
+  await sql.unsafe(`${lock} ${grants.replaceAll(':"service_role"', name)}`);
 }
 
 function asMigrationError(error: unknown): unknown {
@@ -219,9 +200,11 @@ function asMigrationError(error: unknown): unknown {
   const failure = asFailure(error);
   if (failure === undefined) return error;
   const busy = failure.code === "55P03" ? " (another process holds the lock; try again)" : "";
-  return new MigrationError(`Migrating failed: ${failure.message} (${failure.code})${busy}`, {
-    cause: error,
-  });
+  return new MigrationError(
+    `The schema could not be prepared: ${failure.message} (${failure.code})${busy}. ` +
+      "Look at database.url and database.migration_url.",
+    { cause: error },
+  );
 }
 
 function asFailure(error: unknown): Failure | undefined {

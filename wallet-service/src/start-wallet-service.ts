@@ -33,7 +33,6 @@ export interface WalletService extends AsyncDisposable {
 const migrationLockTimeoutMs = 30_000;
 const requestKeyCleanupIntervalMs = 60_000;
 const dayMs = 86_400_000;
-const serviceRole = "pelikuni_wallet_service";
 const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
 
 /**
@@ -126,7 +125,6 @@ async function prepareSchema(
     directory,
     logger,
     lockTimeoutMs: migrationLockTimeoutMs,
-    role: serviceRole,
-    grantTo: decodeURIComponent(new URL(database.url).username),
+    serviceRole: decodeURIComponent(new URL(database.url).username),
   });
 }

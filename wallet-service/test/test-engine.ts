@@ -49,8 +49,7 @@ export async function createEngineBed(): Promise<EngineBed> {
       directory: path.resolve(import.meta.dirname, "../migrations"),
       logger: quiet,
       lockTimeoutMs: 10_000,
-      role: "pelikuni_wallet_service",
-      grantTo: new URL(database.serviceUrl).username,
+      serviceRole: new URL(database.serviceUrl).username,
     });
     const owner = postgres(database.ownerUrl, { max: 4, types: { bigint: postgres.BigInt } });
     resources.use({ [Symbol.asyncDispose]: () => owner.end({ timeout: 1 }) });

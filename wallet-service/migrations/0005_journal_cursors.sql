@@ -7,6 +7,3 @@ create table journal_cursors (
 )
 -- Room on the page keeps an update on it (HOT).
 with (fillfactor = 10);
-
-grant select, insert on journal_cursors to pelikuni_wallet_service;
-grant update (position, update_time) on journal_cursors to pelikuni_wallet_service;
