@@ -87,6 +87,7 @@ export async function startHistory(
   const configuration = historyServiceSchema.parse({
     ...commonSettings(database),
     source: "feed",
+    kafka_group: "pelikuni-history",
     wallet_service_address: `127.0.0.1:${walletGrpcPort}`,
   });
   return await startHistoryService({ configuration, logger });

@@ -4,6 +4,8 @@
 -- One row: how far history has come.
 create table completeness (
   only_row boolean primary key default true check (only_row),
+  -- Tells this history from every other one, for what others remember of it, such as a consumer group's offsets.
+  history_id uuid not null default gen_random_uuid(),
   -- Every position up to this one is in events.
   complete_to bigint not null default 0 check (complete_to >= 0),
   -- Set when a known position arrived with other bytes. Nothing is taken in until an operator, as the owner, has

@@ -7,6 +7,7 @@ import {
   HistoryForked,
   IngestionStopped,
   ingestEvents,
+  ingestFault,
   type PlacedEvent,
   positionsPerAdvanceMax,
   readProgress,
@@ -52,13 +53,20 @@ export interface EventIngestionParts {
   readonly logger: Logger;
 }
 
+const hashLength = 32;
+
 /** Creates the way into history. */
 export function createEventIngestion(parts: EventIngestionParts): EventIngestion {
   const { writer, tail, logger } = parts;
   let mark = 0n;
 
   async function store(events: readonly PlacedEvent[]): Promise<void> {
-    await advance(await writer.call((sql) => ingestEvents(sql, events)));
+    const completeTo = await writer
+      .call((sql) => ingestEvents(sql, events))
+      .catch((error: unknown) => {
+        throw ingestFault(error);
+      });
+    await advance(completeTo);
   }
 
   /** A batch that fills a gap uncovers what lies behind it, perhaps more than one call crosses. */
@@ -153,6 +161,9 @@ interface ArrivedEvent {
 /** The event in its place, or why there is none. */
 function placeEvent({ position, bytes, journalHash }: ArrivedMessage): PlacedEvent | string {
   if (position === undefined) return "It names no position in the journal.";
+  if (journalHash !== undefined && journalHash.length !== hashLength) {
+    return "Its journal_hash is no SHA-256 hash.";
+  }
   try {
     return { ...decodeEvent(bytes), position, journalHash };
   } catch (error) {

@@ -28,7 +28,7 @@ export const positionsPerAdvanceMax = 50_000n;
  *
  * @param events each position once
  * @returns the position that history is complete to
- * @throws HistoryForked, IngestionStopped
+ * @throws PostgresError, of which `ingestFault` tells the meaning
  */
 export async function ingestEvents(sql: Sql, events: readonly PlacedEvent[]): Promise<bigint> {
   const entries = events.flatMap((event) => {
@@ -36,8 +36,7 @@ export async function ingestEvents(sql: Sql, events: readonly PlacedEvent[]): Pr
   });
   const ofEvents = column(events);
   const ofEntries = column<HistoryEntry & { position: bigint }>(entries);
-  try {
-    const rows = await sql<{ completeTo: bigint }[]>`
+  const rows = await sql<{ completeTo: bigint }[]>`
       select ingest_events(
         ${ofEvents((event) => event.position)}, ${ofEvents((event) => event.transactionId)},
         ${ofEvents((event) => new Date(event.occurredAtMs))}, ${ofEvents((event) => event.requestId)},
@@ -50,13 +49,15 @@ export async function ingestEvents(sql: Sql, events: readonly PlacedEvent[]): Pr
         ${ofEntries((entry) => entry.status)}, ${ofEntries((entry) => entry.userId)},
         ${positionsPerAdvanceMax}
       ) as "completeTo"`;
-    return rows[0]?.completeTo ?? 0n;
-  } catch (error) {
-    if (!(error instanceof postgres.PostgresError)) throw error;
-    if (error.code === "PH001") throw new HistoryForked(error.message, { cause: error });
-    if (error.code === "PH002") throw new IngestionStopped(error.message, { cause: error });
-    throw error;
-  }
+  return rows[0]?.completeTo ?? 0n;
+}
+
+/** What the failure of `ingestEvents` means; any other failure stays as it is. */
+export function ingestFault(error: unknown): unknown {
+  if (!(error instanceof postgres.PostgresError)) return error;
+  if (error.code === "PH001") return new HistoryForked(error.message, { cause: error });
+  if (error.code === "PH002") return new IngestionStopped(error.message, { cause: error });
+  return error;
 }
 
 /** Moves the mark of completeness on, as far as one call may; returns it. */
@@ -80,6 +81,13 @@ export async function readProgress(sql: Sql): Promise<Progress> {
     select complete_to as "completeTo", stopped_reason as "stoppedReason" from completeness`;
   const row = rows[0];
   return { completeTo: row?.completeTo ?? 0n, stoppedReason: row?.stoppedReason ?? undefined };
+}
+
+/** Reads the id that tells this history from every other one. */
+export async function readHistoryId(sql: Sql): Promise<string> {
+  const rows = await sql<{ historyId: string }[]>`
+    select history_id as "historyId" from completeness`;
+  return rows[0]?.historyId ?? "";
 }
 
 /** Stops ingestion in every replica until an operator lifts it; the first reason stays. */

@@ -1,14 +1,12 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { createClient, type Transport } from "@connectrpc/connect";
 import {
   EventFormat,
   type SubscribeEventsResponse,
   WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import type { Logger } from "pino";
 import { createBoundedQueue } from "./bounded-queue.ts";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { IngestionStopped } from "./event-store.ts";
+import { pause } from "./event-source.ts";
 import type { ArrivedMessage } from "./parked-event-store.ts";
 
 /** What the source works with. */
@@ -16,9 +14,6 @@ export interface FeedSourceParts {
   /** Reaches the wallet-service. */
   readonly transport: Transport;
   readonly ingestion: EventIngestion;
-  readonly logger: Logger;
-  /** A number from 0 up to 1, for the jitter of the back-off. */
-  readonly random: () => number;
 }
 
 /** Where the messages of the feed come from, as a parked one tells. */
@@ -28,56 +23,19 @@ const eventsPerBatchMax = 1_000;
 const eventsWaitingMax = 4_000;
 // Events gather so long before a batch is stored: it costs Postgres a commit, however small it is.
 const gatherMs = 5;
-const backoffMinMs = 100;
-const backoffMaxMs = 5_000;
 
 /**
- * Reads the wallet-service's change feed into history, and keeps at it: it begins behind what is
- * complete, and again after every failure. Disposing it lets the batch in flight finish.
+ * Reads the wallet-service's change feed into history, beginning behind what is complete, until the
+ * feed ends or fails; what has arrived by then is stored.
+ *
+ * @throws IngestionStopped, DatabaseUnavailable, ConnectError
  */
-export function startFeedSource(parts: FeedSourceParts): AsyncDisposable {
-  const { ingestion, logger } = parts;
-  const wallets = createClient(WalletService, parts.transport);
-  const stop = new AbortController();
-  let failures = 0;
-
-  async function run(): Promise<void> {
-    while (!stop.signal.aborted) {
-      try {
-        await readOn(wallets, ingestion, stop.signal, () => {
-          failures = 0;
-        });
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        if (error instanceof IngestionStopped) {
-          return logger.fatal({ reason: error.message }, "Ingestion has stopped for good.");
-        }
-        // Hours of the same outage are told once, and in the debug log.
-        const level = failures === 0 ? "warn" : "debug";
-        logger[level]({ error, failures }, "The feed broke off; it is opened again.");
-      }
-      const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** failures);
-      failures += 1;
-      await pause(backoffMs * (0.5 + parts.random() / 2), stop.signal);
-    }
-  }
-
-  const running = run();
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await running;
-    },
-  };
-}
-
-/** Reads until the feed ends or fails; what has arrived by then is stored. */
-async function readOn(
-  wallets: Client<typeof WalletService>,
-  ingestion: EventIngestion,
+export async function readFeed(
+  { transport, ingestion }: FeedSourceParts,
   stop: AbortSignal,
   onProgress: () => void,
 ): Promise<void> {
+  const wallets = createClient(WalletService, transport);
   const completeTo = await ingestion.resume();
   // The last known event comes once more: when the wallet-service was restored from a backup and
   // has another history since, it arrives with other bytes.
@@ -101,7 +59,7 @@ async function readOn(
     reading.abort();
     queue.close();
   }
-  await reader;
+  if (!stop.aborted) await reader;
 }
 
 async function fill(
@@ -116,8 +74,4 @@ async function fill(
       origin: { topic: feedTopic, partition: 0, offset: position },
     });
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined);
 }

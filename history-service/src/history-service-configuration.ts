@@ -25,6 +25,8 @@ export const historyServiceSchema = z.strictObject({
   limits: rpcLimitsSchema,
   /** Where events come from: the wallet-service's change feed, or Kafka. */
   source: z.enum(["feed", "kafka"]),
+  /** How the consumer group is named; the id of the database of history is appended. */
+  kafka_group: z.string().min(1).max(100),
   /** Where the wallet-service answers gRPC: for the feed, and for reconciliation. */
   wallet_service_address: z
     .string()

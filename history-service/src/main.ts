@@ -1,4 +1,5 @@
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
+import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
 import { historyServiceSchema, startHistoryService } from "./start-history-service.ts";
 
@@ -10,6 +11,7 @@ await runUntilSignal({
   start: (logger) =>
     startHistoryService({
       configuration: loadConfiguration("history_service", historyServiceSchema),
+      kafka: loadConfiguration("kafka", kafkaSchema),
       logger,
     }),
 });

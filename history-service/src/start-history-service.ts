@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { HistoryService as HistoryServiceContract } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { checkMigrated, migrate } from "@pelikuni/runtime/migrations";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
@@ -13,14 +14,16 @@ import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/pos
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
 import { type RpcServer, rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
-import { createEventIngestion } from "./event-ingestion.ts";
-import { readProgress } from "./event-store.ts";
-import { startFeedSource } from "./feed-source.ts";
+import { createEventIngestion, type EventIngestion } from "./event-ingestion.ts";
+import { type EventSourceOptions, startEventSource } from "./event-source.ts";
+import { readHistoryId, readProgress } from "./event-store.ts";
+import { readFeed } from "./feed-source.ts";
 import { type HistoryRpcParts, historyRpc } from "./history-rpc.ts";
 import {
   type HistoryServiceConfiguration,
   historyServiceSchema,
 } from "./history-service-configuration.ts";
+import { readTopic } from "./kafka-source.ts";
 import { createWalletWatchers } from "./wallet-watchers.ts";
 
 export { type HistoryServiceConfiguration, historyServiceSchema };
@@ -37,6 +40,8 @@ export interface HistoryService extends AsyncDisposable {
 export interface HistoryServiceOptions {
   readonly configuration: HistoryServiceConfiguration;
   readonly logger: Logger;
+  /** Where Kafka is; needed when it is the source. */
+  readonly kafka?: KafkaConfiguration;
   /** How to reach the wallet-service; gRPC to the configured address when it is left out. */
   readonly walletTransport?: Transport;
   /** The wall clock, milliseconds since 1970. */
@@ -69,7 +74,8 @@ export async function startHistoryService(options: HistoryServiceOptions): Promi
     const watchers = createWalletWatchers(pool, tail);
     const parts = { pool, tail, watchers, ingestion, wallets, now };
     const server = resources.use(await serve(parts, options));
-    resources.use(startFeedSource({ transport, ingestion, logger, random: Math.random }));
+    const readOn = await chooseSource(options, { pool, ingestion, transport });
+    resources.use(startEventSource({ readOn, logger, random: Math.random }));
     const { grpcPort, httpPort } = server;
     logger.info({ grpcPort, httpPort, source: configuration.source }, "Serving gRPC and Connect");
     return {
@@ -79,6 +85,29 @@ export async function startHistoryService(options: HistoryServiceOptions): Promi
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
+}
+
+/** @throws OperatorError when Kafka is to be the source, and nothing says where it is */
+async function chooseSource(
+  { configuration, kafka, logger }: HistoryServiceOptions,
+  parts: {
+    readonly pool: DatabaseClient;
+    readonly ingestion: EventIngestion;
+    readonly transport: Transport;
+  },
+): Promise<EventSourceOptions["readOn"]> {
+  const { ingestion, transport } = parts;
+  if (configuration.source === "feed") {
+    return (stop, onProgress) => readFeed({ transport, ingestion }, stop, onProgress);
+  }
+  if (kafka?.brokers === undefined) {
+    throw new OperatorError("history_service.source is kafka, and APP__KAFKA__BROKERS is not set");
+  }
+  const used = { ...kafka, brokers: kafka.brokers };
+  // Offsets say what one database of history holds; another one begins at the beginning.
+  const groupId = `${configuration.kafka_group}-${await parts.pool.read(readHistoryId)}`;
+  const source = { kafka: used, groupId, ingestion, logger };
+  return (stop, onProgress) => readTopic(source, stop, onProgress);
 }
 
 function openClient(

@@ -1,0 +1,63 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { IngestionStopped } from "./event-store.ts";
+
+/** How a source is run. */
+export interface EventSourceOptions {
+  /**
+   * Reads events into history until the signal aborts, or reading fails.
+   *
+   * @param onProgress to be called when events were taken in
+   */
+  readonly readOn: (stop: AbortSignal, onProgress: () => void) => Promise<void>;
+  readonly logger: Logger;
+  /** A number from 0 up to 1, for the jitter of the back-off. */
+  readonly random: () => number;
+}
+
+const backoffMinMs = 100;
+const backoffMaxMs = 5_000;
+
+/**
+ * Keeps reading events into history: again after every failure, with growing pauses, until
+ * ingestion is stopped for good. Disposing it lets the batch in flight finish.
+ */
+export function startEventSource({ readOn, logger, random }: EventSourceOptions): AsyncDisposable {
+  const stop = new AbortController();
+  let failures = 0;
+  const onProgress = (): void => {
+    failures = 0;
+  };
+
+  async function run(): Promise<void> {
+    while (!stop.signal.aborted) {
+      try {
+        await readOn(stop.signal, onProgress);
+      } catch (error) {
+        if (error instanceof IngestionStopped) {
+          logger.fatal({ reason: error.message }, "INGESTION HAS STOPPED; nothing is taken in.");
+          return;
+        }
+        // The rest of an outage, which may take hours, is told in the debug log alone.
+        const level = failures === 0 ? "warn" : "debug";
+        logger[level]({ error, failures }, "The source of events broke off; it is opened again.");
+      }
+      const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** failures);
+      failures += 1;
+      await pause(backoffMs * (0.5 + random() / 2), stop.signal);
+    }
+  }
+
+  const running = run();
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+/** Waits so many milliseconds, or until the signal aborts. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
+}

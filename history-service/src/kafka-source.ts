@@ -1,0 +1,110 @@
+import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
+import { createKafka, type UsedKafka } from "@pelikuni/runtime/kafka";
+import type { Consumer, EachBatchPayload } from "kafkajs";
+import type { Logger } from "pino";
+import type { EventIngestion } from "./event-ingestion.ts";
+import { pause } from "./event-source.ts";
+import { IngestionStopped } from "./event-store.ts";
+import { arrivedMessage } from "./kafka-message.ts";
+
+/** What the source works with. */
+export interface KafkaSourceParts {
+  readonly kafka: UsedKafka;
+  /** The consumer group; its offsets belong to one database of history. */
+  readonly groupId: string;
+  readonly ingestion: EventIngestion;
+  readonly logger: Logger;
+}
+
+const eventsPerBatchMax = 1_000;
+// A member that was killed holds its partitions so long. Brokers accept no less than six seconds.
+const sessionTimeoutMs = 8_000;
+const rebalanceTimeoutMs = 10_000;
+const heartbeatIntervalMs = 1_000;
+const fetchWaitMsMax = 500;
+const databaseRetryMs = 500;
+
+/**
+ * Reads the topic into history as a member of a consumer group, until it fails. An offset is
+ * committed after the events below it: a crash repeats, never loses.
+ *
+ * @throws IngestionStopped, DatabaseUnavailable, or what kafkajs throws
+ */
+export async function readTopic(
+  { kafka, groupId, ingestion, logger }: KafkaSourceParts,
+  stop: AbortSignal,
+  onProgress: () => void,
+): Promise<void> {
+  await ingestion.resume();
+  const consumer = createKafka(kafka, logger).consumer({
+    groupId,
+    sessionTimeout: sessionTimeoutMs,
+    rebalanceTimeout: rebalanceTimeoutMs,
+    heartbeatInterval: heartbeatIntervalMs,
+    maxWaitTimeInMs: fetchWaitMsMax,
+    allowAutoTopicCreation: false,
+    // A consumer that gave up is replaced by a new one, not revived.
+    retry: { restartOnFailure: async () => false },
+  });
+  const end = createEnd(consumer, stop);
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [kafka.topic], fromBeginning: true });
+    await consumer.run({
+      eachBatchAutoResolve: false,
+      eachBatch: async (payload) => {
+        try {
+          await readBatch(payload, ingestion, stop, onProgress);
+        } catch (error) {
+          // The consumer cannot be stopped from within a batch; meanwhile it must not try again.
+          if (error instanceof IngestionStopped) consumer.pause([{ topic: kafka.topic }]);
+          if (error instanceof IngestionStopped) return end.fail(error);
+          throw error;
+        }
+      },
+    });
+    await end.reached;
+  } finally {
+    await consumer.disconnect();
+  }
+}
+
+async function readBatch(
+  { batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload,
+  ingestion: EventIngestion,
+  stop: AbortSignal,
+  onProgress: () => void,
+): Promise<void> {
+  const { topic, partition, messages } = batch;
+  let done = 0;
+  while (done < messages.length && isRunning() && !isStale() && !stop.aborted) {
+    const part = messages.slice(done, done + eventsPerBatchMax);
+    try {
+      await ingestion.ingest(part.map((message) => arrivedMessage(topic, partition, message)));
+      done += part.length;
+      resolveOffset(part.at(-1)?.offset ?? "");
+      onProgress();
+    } catch (error) {
+      // A database that is away for a while is no reason to leave the group.
+      if (!(error instanceof DatabaseUnavailable)) throw error;
+      await pause(databaseRetryMs, stop);
+    }
+    await heartbeat();
+  }
+}
+
+/** The end of reading: asked for, or by a failure that the consumer does not survive. */
+function createEnd(
+  consumer: Consumer,
+  stop: AbortSignal,
+): { readonly reached: Promise<void>; readonly fail: (error: Error) => void } {
+  let fail: (error: Error) => void = () => undefined;
+  const reached = new Promise<void>((resolve, reject) => {
+    fail = reject;
+    stop.addEventListener("abort", () => resolve(), { once: true });
+    consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
+  });
+  // It may fail before anybody waits for it.
+  reached.catch(() => undefined);
+  return { reached, fail };
+}

@@ -1,0 +1,113 @@
+import path from "node:path";
+import { createLogger } from "@pelikuni/runtime/logger";
+import { migrate } from "@pelikuni/runtime/migrations";
+import { createPositionTail, type PositionTail } from "@pelikuni/runtime/position-tail";
+import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
+import { buildWithResources } from "@pelikuni/runtime/resource-stack";
+import postgres from "postgres";
+import { createTestDatabase, type TestDatabase } from "../../e2e/src/test-database.ts";
+import { createEventIngestion, type EventIngestion } from "../src/event-ingestion.ts";
+import { readProgress } from "../src/event-store.ts";
+
+/** A migrated database of one test file's own, and the way into it. */
+export interface HistoryBed extends AsyncDisposable {
+  readonly database: TestDatabase;
+  /** As the owner, to look at the tables and to tamper with them. */
+  readonly owner: postgres.Sql<{ bigint: bigint }>;
+  /** As the service's role. */
+  readonly pool: DatabaseClient;
+  readonly tail: PositionTail;
+  readonly ingestion: EventIngestion;
+  /** What was logged: level and message. */
+  readonly logged: string[];
+  /** Another replica's way in. */
+  replica(): EventIngestion;
+  /** Empties every table. */
+  clear(): Promise<void>;
+}
+
+const quiet = createLogger("test", { level: "silent", format: "json" });
+
+/** Makes a database and migrates it. */
+export async function createHistoryBed(): Promise<HistoryBed> {
+  return await buildWithResources(async (resources) => {
+    const database = resources.use(await createTestDatabase());
+    await migrate({
+      url: database.ownerUrl,
+      directory: path.resolve(import.meta.dirname, "../migrations"),
+      logger: quiet,
+      lockTimeoutMs: 10_000,
+      serviceRole: new URL(database.serviceUrl).username,
+    });
+    const owner = postgres(database.ownerUrl, {
+      max: 1,
+      types: { bigint: postgres.BigInt },
+      onnotice: () => undefined,
+    });
+    resources.use({ [Symbol.asyncDispose]: () => owner.end({ timeout: 1 }) });
+    const client = (connectionsMax: number): DatabaseClient =>
+      resources.use(
+        createDatabaseClient({
+          url: database.serviceUrl,
+          applicationName: "history test",
+          connectionsMax,
+          callTimeoutMs: 10_000,
+          logger: quiet,
+        }),
+      );
+    const pool = client(2);
+    const readCompleteTo = async (): Promise<bigint> => (await pool.read(readProgress)).completeTo;
+    const tail = createPositionTail(readCompleteTo, 20);
+    const logged: string[] = [];
+    const sink = { write: (line: string) => void logged.push(lineOf(line)) };
+    const logger = createLogger("test", { level: "debug", format: "json" }, sink);
+    const replica = (): EventIngestion =>
+      createEventIngestion({ writer: client(1), tail, now: Date.now, logger });
+    return {
+      database,
+      owner,
+      pool,
+      tail,
+      ingestion: replica(),
+      logged,
+      replica,
+      clear: () => clear(owner),
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  });
+}
+
+/** Runs a statement of the owner with the triggers off, as nobody but he can. */
+export async function tamper(
+  { owner }: HistoryBed,
+  statement: (sql: HistoryBed["owner"]) => Promise<unknown>,
+): Promise<void> {
+  const tables = ["events", "entries", "parked_events"];
+  for (const table of tables)
+    await owner.unsafe(`alter table ${table} disable trigger append_only`);
+  try {
+    await statement(owner);
+  } finally {
+    for (const table of tables) {
+      await owner.unsafe(`alter table ${table} enable always trigger append_only`);
+    }
+  }
+}
+
+async function clear(owner: HistoryBed["owner"]): Promise<void> {
+  const tables = "events, entries, parked_events, parked_event_replays";
+  await owner.unsafe(`
+    alter table events disable trigger append_only;
+    alter table entries disable trigger append_only;
+    alter table parked_events disable trigger append_only;
+    truncate ${tables};
+    update completeness set complete_to = 0, stopped_reason = null, stopped_at = null;
+    alter table events enable always trigger append_only;
+    alter table entries enable always trigger append_only;
+    alter table parked_events enable always trigger append_only;`);
+}
+
+function lineOf(line: string): string {
+  const { level, msg } = JSON.parse(line);
+  return `${level}: ${msg}`;
+}
