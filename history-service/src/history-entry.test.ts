@@ -1,0 +1,148 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import { expect, test } from "vitest";
+import { decodeEvent } from "./history-entry.ts";
+
+type EventInit = Exclude<MessageInitShape<typeof WalletEventSchema>, { $typeName: string }>;
+
+const alice = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1";
+const bob = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a2";
+
+const aliceChange = {
+  walletId: alice,
+  userId: "alice",
+  currency: "USD",
+  version: 4n,
+  balance: "74.5000",
+  held: "10.0000",
+  status: WalletStatus.ACTIVE,
+  amount: "-25.5000",
+  previousHead: new Uint8Array(32).fill(1),
+};
+
+const bobChange = {
+  ...aliceChange,
+  walletId: bob,
+  userId: "bob",
+  version: 1n,
+  balance: "25.5000",
+  held: "0.0000",
+  amount: "25.5000",
+};
+
+const leg = {
+  from: { side: { case: "walletId", value: alice } },
+  to: { side: { case: "walletId", value: bob } },
+  amount: "25.5000",
+  currency: "USD",
+} as const;
+
+const transfer = {
+  transactionId: "0198c0de-7a11-7c3b-9f63-000000000001",
+  occurredAt: timestampFromMs(1_764_000_000_123),
+  requestId: "rent",
+  legs: [leg],
+  changes: [aliceChange, bobChange],
+  kind: { case: "transferCompleted", value: {} },
+} satisfies EventInit;
+
+function encode(init: EventInit): Uint8Array {
+  return toBinary(WalletEventSchema, create(WalletEventSchema, init));
+}
+
+test("an event becomes one entry for each wallet that it changes", () => {
+  const decoded = decodeEvent(encode(transfer));
+  expect(decoded).toMatchObject({
+    transactionId: transfer.transactionId,
+    occurredAtMs: 1_764_000_000_123,
+    requestId: "rent",
+  });
+  expect(decoded.hash).toHaveLength(32);
+  expect(decoded.entries).toEqual([
+    { ...aliceChange, kind: "transfer_completed", status: "ACTIVE" },
+    { ...bobChange, kind: "transfer_completed", status: "ACTIVE" },
+  ]);
+});
+
+/** The transfer with other fields in the sender's change. */
+function withChange(changes: Partial<typeof aliceChange>): EventInit {
+  return { ...transfer, changes: [{ ...aliceChange, ...changes }, bobChange] };
+}
+
+function without(field: "occurredAt" | "kind"): EventInit {
+  const { [field]: _, ...others } = transfer;
+  return others;
+}
+
+const created = {
+  ...transfer,
+  legs: [],
+  kind: { case: "walletCreated", value: {} },
+} satisfies EventInit;
+
+const mistakes: Record<string, EventInit> = {
+  "a transaction id that is no UUID": { ...transfer, transactionId: "1" },
+  "a transaction id in upper case": { ...transfer, transactionId: alice.toUpperCase() },
+  "no instant": without("occurredAt"),
+  "an instant before 1970": { ...transfer, occurredAt: timestampFromMs(-1) },
+  "an instant beyond the year 9999": {
+    ...transfer,
+    occurredAt: timestampFromMs(253_402_300_800_000),
+  },
+  "an instant finer than a millisecond": { ...transfer, occurredAt: { seconds: 1n, nanos: 1 } },
+  "a request id that cannot be stored": { ...transfer, requestId: "a\0b" },
+  "a request id that is too long": { ...transfer, requestId: "x".repeat(256) },
+  "an unknown kind": without("kind"),
+  "no change": { ...transfer, legs: [], changes: [] },
+  "a wallet id that is no UUID": withChange({ walletId: "alice" }),
+  "a negative version": withChange({ version: -1n }),
+  "no owner": withChange({ userId: "" }),
+  "an owner that is too long": withChange({ userId: "x".repeat(101) }),
+  "a currency that is none": withChange({ currency: "usd" }),
+  "an amount without decimals": withChange({ amount: "-25" }),
+  "an amount that the legs do not move": withChange({ amount: "-25.4999" }),
+  "a balance with an exponent": withChange({ balance: "1e2" }),
+  "a balance too large for its column": withChange({ balance: "1000000000000000.0000" }),
+  "a balance below what is held": withChange({ balance: "9.9999" }),
+  "a negative held amount": withChange({ held: "-1.0000" }),
+  "no status": withChange({ status: WalletStatus.UNSPECIFIED }),
+  "a status of a later release": withChange({ status: Number("99") }),
+  "a head too short": withChange({ previousHead: new Uint8Array(31) }),
+  "no head before a later version": withChange({ previousHead: new Uint8Array() }),
+  "a head before a creation": {
+    ...created,
+    changes: [{ ...aliceChange, version: 0n, amount: "0.0000" }],
+  },
+  "a wallet changed twice": {
+    ...created,
+    changes: [
+      { ...aliceChange, amount: "0.0000" },
+      { ...aliceChange, amount: "0.0000" },
+    ],
+  },
+  "a leg without a change": { ...transfer, changes: [aliceChange] },
+  "a leg with one side": { ...transfer, legs: [{ ...leg, to: {} }] },
+  "a leg of nothing": { ...transfer, legs: [{ ...leg, amount: "0.0000" }] },
+};
+
+test.for(Object.keys(mistakes))("an event with %s is not taken for one", (name) => {
+  const bytes = encode(mistakes[name] ?? {});
+  expect(() => decodeEvent(bytes)).toThrow(/^Not an event of the journal: /);
+});
+
+test("bytes that are no message are not taken for an event", () => {
+  for (const bytes of [
+    new Uint8Array(),
+    Buffer.from("poison"),
+    encode(transfer).subarray(0, 100),
+  ]) {
+    expect(() => decodeEvent(bytes)).toThrow(/^Not an event of the journal: /);
+  }
+});
+
+test("text is counted in characters, as Postgres and the contract do", () => {
+  const userId = "🦉".repeat(100);
+  expect(decodeEvent(encode(withChange({ userId }))).entries[0]?.userId).toBe(userId);
+});

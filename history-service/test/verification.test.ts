@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Finding } from "../src/event-verification.ts";
+import { verifyJournal } from "../src/journal-verification.ts";
+import { verifyWallet } from "../src/wallet-verification.ts";
+import { createJournalMaker, type JournalMaker, sha256 } from "./journal-maker.ts";
+import { createHistoryBed, type HistoryBed, tamper } from "./test-history.ts";
+
+let bed: HistoryBed;
+let journal: JournalMaker;
+let alice: string;
+let bob: string;
+let carol: string;
+beforeAll(async () => {
+  bed = await createHistoryBed();
+  journal = createJournalMaker("verification");
+  alice = journal.createWallet();
+  bob = journal.createWallet();
+  carol = journal.createWallet();
+  journal.endSegment();
+  journal.fund(alice, 1_000_000n);
+  for (let count = 0; count < 5; count += 1) {
+    journal.transfer(alice, bob, 10_000n);
+    journal.transfer(bob, carol, 5_000n);
+    journal.endSegment();
+  }
+});
+afterAll(async () => {
+  await bed[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await bed.clear();
+  await bed.ingestion.ingest(journal.messages);
+});
+
+const last = 14n;
+
+async function findInJournal(from = 1n, to = last): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const range = { from, to, toEnd: to === last };
+  for await (const progress of verifyJournal(bed.pool, range)) findings.push(...progress.findings);
+  return findings;
+}
+
+async function findInWallet(walletId: string): Promise<Finding | undefined> {
+  return (await verifyWallet(bed.pool, walletId, last))?.finding;
+}
+
+test("an untouched history is whole, from any position on", async () => {
+  for (const from of [1n, 2n, 4n, 5n, 9n, 14n]) expect(await findInJournal(from)).toEqual([]);
+  expect(await findInJournal(3n, 8n)).toEqual([]);
+  for (const [walletId, { version, head }] of journal.wallets) {
+    const result = await verifyWallet(bed.pool, walletId, last);
+    expect(result).toMatchObject({ verifiedVersions: version + 1n, finding: undefined });
+    expect(Buffer.from(result?.head ?? [])).toEqual(Buffer.from(head));
+  }
+});
+
+test("a wallet that history does not know is not called whole", async () => {
+  const unknown = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1";
+  expect(await verifyWallet(bed.pool, unknown, last)).toBeUndefined();
+});
+
+test("the hash of the last segment is that of the journal", async () => {
+  let journalHash: Uint8Array = new Uint8Array();
+  const range = { from: 1n, to: last, toEnd: true };
+  for await (const progress of verifyJournal(bed.pool, range)) {
+    journalHash = progress.journalHash ?? journalHash;
+  }
+  expect(Buffer.from(journalHash)).toEqual(journal.messages.at(-1)?.journalHash);
+});
+
+const columns = {
+  amount: "amount + 1",
+  balance: "balance + 1",
+  held: "0.0001",
+  currency: "'EUR'",
+  kind: "'wallet_funded'",
+  status: "'CLOSED'",
+  user_id: "'mallory'",
+  request_id: "'forged'",
+  occurred_at: "occurred_at + interval '1 ms'",
+  transaction_id: "gen_random_uuid()",
+  head: "sha256(head)",
+};
+
+test.for(Object.entries(columns))(
+  "a changed %s of an entry is found and named",
+  async ([column, value]) => {
+    await tamper(bed, (sql) =>
+      sql.unsafe(
+        `update entries set ${column} = ${value} where wallet_id = '${bob}' and version = 3`,
+      ),
+    );
+    const named = { walletId: bob, version: 3n, description: expect.stringContaining(column) };
+    expect(await findInWallet(bob)).toMatchObject(named);
+    expect(await findInJournal()).toContainEqual(expect.objectContaining(named));
+    expect(await findInWallet(alice)).toBeUndefined();
+  },
+);
+
+test("an entry moved to another event's position is found", async () => {
+  await tamper(
+    bed,
+    (sql) => sql`
+    update entries set position = position + 2 where wallet_id = ${bob} and version = 3`,
+  );
+  expect(await findInWallet(bob)).toMatchObject({ walletId: bob, version: 3n });
+  expect(await findInJournal()).toContainEqual(
+    expect.objectContaining({ walletId: bob, version: 3n }),
+  );
+});
+
+test("an entry removed in the middle of a trail is found and named", async () => {
+  await tamper(bed, (sql) => sql`delete from entries where wallet_id = ${bob} and version = 4`);
+  expect(await findInWallet(bob)).toMatchObject({ walletId: bob, version: 4n });
+  expect(await findInJournal()).toEqual([
+    expect.objectContaining({
+      walletId: bob,
+      version: 4n,
+      description: expect.stringContaining("missing"),
+    }),
+  ]);
+});
+
+test("an entry removed at the end of a trail is found and named", async () => {
+  await tamper(bed, (sql) => sql`delete from entries where wallet_id = ${bob} and version = 10`);
+  const named = { position: 14n, walletId: bob, version: 10n };
+  expect(await findInWallet(bob)).toMatchObject(named);
+  expect(await findInJournal()).toEqual([expect.objectContaining(named)]);
+});
+
+test("the end of a trail removed together with its events is found and named", async () => {
+  await tamper(bed, async (sql) => {
+    await sql`delete from entries where position >= 13`;
+    await sql`delete from events where position >= 13`;
+  });
+  expect(await findInWallet(bob)).toMatchObject({ position: 13n, walletId: bob, version: 9n });
+  expect(await findInJournal()).toEqual([
+    expect.objectContaining({ position: 13n }),
+    expect.objectContaining({ position: 14n }),
+  ]);
+});
+
+test("a whole wallet removed is found and named", async () => {
+  await tamper(bed, (sql) => sql`delete from entries where wallet_id = ${carol}`);
+  const named = { position: 3n, walletId: carol, version: 0n };
+  expect(await findInWallet(carol)).toMatchObject(named);
+  const found = await findInJournal();
+  expect(found.map(({ walletId, version }) => [walletId, version])).toEqual(
+    [0n, 1n, 2n, 3n, 4n, 5n].map((version) => [carol, version]),
+  );
+});
+
+test("an event whose bytes were changed is found, with its hash or without", async () => {
+  for (const withHash of [false, true]) {
+    await tamper(bed, (sql) => {
+      const changed = sql`set_byte(bytes, octet_length(bytes) / 2, 88)`;
+      return withHash
+        ? sql`update events set bytes = ${changed}, hash = sha256(${changed}) where position = 9`
+        : sql`update events set bytes = ${changed} where position = 9`;
+    });
+    expect(await findInWallet(alice)).toMatchObject({ position: 9n, walletId: alice, version: 4n });
+    expect(await findInJournal()).toContainEqual(expect.objectContaining({ position: 9n }));
+  }
+});
+
+test("a change that fits in itself, hash and entries included, breaks its segment's hash", async () => {
+  const at9 = Buffer.from(journal.messages[8]?.bytes ?? []);
+  const forged = Buffer.from(at9.toString("latin1").replace("request 9", "request X"), "latin1");
+  const hash = sha256(forged);
+  await tamper(bed, async (sql) => {
+    await sql`update events set bytes = ${forged}, hash = ${hash} where position = 9`;
+    await sql`update entries set head = ${hash}, request_id = 'request X' where position = 9`;
+  });
+  const found = await findInJournal();
+  expect(found).toContainEqual(
+    expect.objectContaining({ position: 9n, description: expect.stringContaining("segment") }),
+  );
+  // The next event of each wallet still names the head of what was there.
+  expect(await findInWallet(alice)).toMatchObject({ walletId: alice, version: 5n });
+});
+
+test("the same forgery in a wallet's last event shows in its segment", async () => {
+  const at14 = Buffer.from(journal.messages[13]?.bytes ?? []);
+  const forged = Buffer.from(at14.toString("latin1").replace("request 14", "request XX"), "latin1");
+  const hash = sha256(forged);
+  await tamper(bed, async (sql) => {
+    await sql`update events set bytes = ${forged}, hash = ${hash} where position = 14`;
+    await sql`update entries set head = ${hash}, request_id = 'request XX' where position = 14`;
+  });
+  expect(await findInJournal()).toEqual([
+    expect.objectContaining({ position: 13n, description: expect.stringContaining("segment") }),
+  ]);
+});
+
+test("a removed event is found, and so are entries without one", async () => {
+  await tamper(bed, (sql) => sql`delete from events where position = 6`);
+  expect(await findInJournal()).toEqual([
+    expect.objectContaining({
+      position: 6n,
+      description: "The event of this position is missing.",
+    }),
+    expect.objectContaining({ position: 6n, walletId: carol, version: 1n }),
+    expect.objectContaining({ position: 6n, walletId: bob, version: 2n }),
+  ]);
+  expect(await findInWallet(bob)).toMatchObject({ position: 6n, walletId: bob, version: 2n });
+});
+
+test("an invented entry is found, above what is complete too", async () => {
+  for (const position of [9, 1_000]) {
+    await bed.owner`
+      insert into entries select wallet_id, 77, ${position}, transaction_id, occurred_at, kind, amount,
+        currency, balance, held, status, user_id, request_id, head
+      from entries where wallet_id = ${alice} and version = 3`;
+    expect(await findInJournal()).toEqual([
+      expect.objectContaining({ walletId: alice, version: 77n, position: BigInt(position) }),
+    ]);
+    await tamper(bed, (sql) => sql`delete from entries where version = 77`);
+  }
+});
+
+test("a changed or removed segment hash is found", async () => {
+  await tamper(
+    bed,
+    (sql) => sql`
+    update events set journal_hash = sha256(journal_hash) where position = 8`,
+  );
+  const changed = await findInJournal();
+  expect(changed).toContainEqual(expect.objectContaining({ position: 7n }));
+  await bed.clear();
+  await bed.ingestion.ingest(journal.messages);
+  await tamper(bed, (sql) => sql`update events set journal_hash = null where position = 8`);
+  expect(await findInJournal()).toEqual([expect.objectContaining({ position: 7n })]);
+});
