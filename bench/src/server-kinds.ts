@@ -124,7 +124,11 @@ export async function startEmptyServer(
 }
 
 function builtArgs(service: string): string[] {
-  return ["--enable-source-maps", path.join(projectDirectory, service, "dist/main.js")];
+  return [
+    "--enable-source-maps",
+    "--max-semi-space-size=64",
+    path.join(projectDirectory, service, "dist/main.js"),
+  ];
 }
 
 /** Builds a service and what it stands on, where that is older than its sources. */

@@ -3,7 +3,7 @@ import { arrayLiteral } from "./postgres-array.ts";
 
 test("arrays are written as Postgres reads them", () => {
   expect(arrayLiteral([])).toBe("{}");
-  expect(arrayLiteral(["a", null, "null", ""])).toBe('{"a",null,"null",""}');
+  expect(arrayLiteral(["a", null, "null", ""])).toBe('{a,null,"null",""}');
   expect(arrayLiteral(['say "hi", {now}', "back\\slash"])).toBe(
     '{"say \\"hi\\", {now}","back\\\\slash"}',
   );

@@ -11,10 +11,22 @@ export function arrayLiteral(elements: readonly ArrayElement[]): string {
 }
 
 function elementLiteral(element: ArrayElement): string {
-  if (element === null) return "null";
+  if (typeof element === "string") return plain.test(element) ? element : quoted(element);
   if (typeof element === "bigint") return element.toString();
-  if (typeof element === "string") return `"${element.replace(/["\\]/g, "\\$&")}"`;
-  return element instanceof Date
-    ? element.toISOString()
-    : `"\\\\x${Buffer.from(element.buffer, element.byteOffset, element.byteLength).toString("hex")}"`;
+  if (element === null) return "null";
+  return element instanceof Date ? element.toISOString() : `"\\\\x${hex(element)}"`;
+}
+
+// What needs no quotes: ids and numbers, which are most of what is sent.
+const plain = /^[0-9a-f][0-9a-f.-]*$/;
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+}
+
+function hex(bytes: Uint8Array): string {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString("hex");
 }

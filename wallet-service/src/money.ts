@@ -14,6 +14,9 @@ const amountPattern = /^(0|[1-9][0-9]{0,14})(\.[0-9]{1,4})?$/;
 /** No money. */
 export const zero: Amount = new Exact(0);
 
+// Most wallets hold back nothing: their zero is formatted with every change.
+const zeroText = "0.0000";
+
 /** The largest balance that a wallet can have: what `numeric(19,4)` holds. */
 export const balanceMax: Amount = new Exact("999999999999999.9999");
 
@@ -27,7 +30,7 @@ export function parseAmount(text: string): Amount | undefined {
 
 /** Reads an amount that Postgres or an event wrote; it may be negative. */
 export function storedAmount(text: string): Amount {
-  return new Exact(text);
+  return text === zeroText ? zero : new Exact(text);
 }
 
 /** The sum of two amounts. */
@@ -47,5 +50,5 @@ export function isLess(left: Amount, right: Amount): boolean {
 
 /** The amount with exactly four decimals, for example "25.5000"; how it is stored and sent. */
 export function formatAmount(amount: Amount): string {
-  return amount.toFixed(4);
+  return amount === zero ? zeroText : amount.toFixed(4);
 }

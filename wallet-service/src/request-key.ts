@@ -45,7 +45,8 @@ function inputOf(command: Command): unknown {
 
 // The first 16 bytes, written as Postgres writes a uuid.
 function asUuid(hex: string): string {
-  return hex.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const part = (from: number, to: number): string => hex.slice(from, to);
+  return `${part(0, 8)}-${part(8, 12)}-${part(12, 16)}-${part(16, 20)}-${part(20, 32)}`;
 }
 
 function sideName(side: Side): string {

@@ -109,8 +109,9 @@ function expectation(
 export function walletIdsOf(command: Command): string[] {
   if (command.kind === "walletCreated") return [];
   const ids: string[] = [];
-  for (const side of command.legs.flatMap(({ from, to }) => [from, to])) {
-    if ("walletId" in side && !ids.includes(side.walletId)) ids.push(side.walletId);
+  for (const { from, to } of command.legs) {
+    if ("walletId" in from && !ids.includes(from.walletId)) ids.push(from.walletId);
+    if ("walletId" in to && !ids.includes(to.walletId)) ids.push(to.walletId);
   }
   return ids;
 }
