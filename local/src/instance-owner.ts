@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { identifyProcess } from "./process-identity.ts";
@@ -20,19 +20,42 @@ export function claimDirectory(directory: string): { release: () => void } {
     try {
       // A link appears with its content and only where no file is: nobody sees half of it.
       linkSync(partial, file);
-      return { release: () => rmSync(file, { force: true }) };
+      return { release: () => removeIfMine(file, mine) };
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
       const owner = readLivingOwner(file);
       if (owner !== undefined) {
         throw new OperatorError(`Pelikuni is already running, pid ${owner} (${directory})`);
       }
-      rmSync(file, { force: true });
+      putAside(file);
     } finally {
       rmSync(partial, { force: true });
     }
   }
   throw new OperatorError(`Another start is under way in ${directory}; try again`);
+}
+
+/** Removes what a dead process left; a file that another start has put there meanwhile stays. */
+function putAside(file: string): void {
+  const aside = `${file}.${process.pid}.stale`;
+  try {
+    renameSync(file, aside);
+    if (readLivingOwner(aside) !== undefined) linkSync(aside, file);
+  } catch (error) {
+    // Another start was faster: the next attempt sees what it has made of it.
+    if (!(error instanceof Error && "code" in error)) throw error;
+    if (error.code !== "ENOENT" && error.code !== "EEXIST") throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+function removeIfMine(file: string, mine: string): void {
+  try {
+    if (readFileSync(file, "utf8") === mine) rmSync(file);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
 }
 
 function readLivingOwner(file: string): number | undefined {

@@ -95,7 +95,8 @@ export function readTestServers(): TestServers {
 
 function report(section: string, layers: Layers, mistakes: readonly string[]): ConfigurationError {
   const count = mistakes.length === 1 ? "one mistake" : `${mistakes.length} mistakes`;
-  const head = `The configuration of ${section} has ${count} (APP_ENVIRONMENT is ${layers.environmentName}):`;
+  const environment = `APP_ENVIRONMENT is ${layers.environmentName}`;
+  const head = `The configuration has ${count} (${environment}; section ${section} was read):`;
   return new ConfigurationError([head, ...mistakes.map((mistake) => `  - ${mistake}`)].join("\n"));
 }
 
@@ -160,7 +161,9 @@ function readVariables(
     const [name = "", ...keys] = variable.slice("APP__".length).toLowerCase().split("__");
     if (!sections.includes(name)) {
       mistakes.push(unknownSection(`variable ${variable}: ${name}`, sections));
-    } else if (name === section && keys.length > 0) {
+    } else if (keys.length === 0) {
+      mistakes.push(`variable ${variable} names a section without a key: ${variable}__KEY`);
+    } else if (name === section) {
       settings.push({ path: keys, value, origin: `variable ${variable}`, variable: true });
     }
   }

@@ -61,6 +61,11 @@ function listenForSignals(logger: Logger): { first: Promise<string>; release: ()
       process.exit(1);
     }
   };
+  // Whoever read the log is gone: nobody would see an error, so that it ends in order.
+  const loseOutput = (): void => {
+    if (firstMs === undefined) receive("end of standard output");
+  };
+  process.stdout.on("error", loseOutput);
   process.on("SIGTERM", receive);
   process.on("SIGINT", receive);
   const release = (): void => {

@@ -16,10 +16,14 @@ await runUntilSignal({
       throw new Error("unexpected fault");
     }
     process.stdout.write("started\n");
+    const talking = setInterval(() => {
+      if (behaviour === "talk") process.stdout.write("still here\n");
+    }, 20);
     return {
       [Symbol.asyncDispose]: async () => {
+        clearInterval(talking);
         process.stdout.write("stopping\n");
-        if (behaviour !== "drain") await delay(longMs);
+        if (behaviour !== "drain" && behaviour !== "talk") await delay(longMs);
       },
     };
   },

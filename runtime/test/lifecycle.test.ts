@@ -80,3 +80,10 @@ test("a mistake in the log's own configuration is told, with 1", async () => {
   expect(await process.exit).toBe(1);
   expect(process.output()).toMatch(/log\.level \(variable APP__LOG__LEVEL\)/);
 });
+
+test("when whoever reads the log is gone, everything stops in order", async () => {
+  const process = run("talk");
+  await waitFor(process, "started");
+  process.child.stdout?.destroy();
+  expect(await process.exit).toBe(0);
+});
