@@ -1,7 +1,10 @@
+import { parseArgs } from "node:util";
 import { gatewaySchema } from "@pelikuni/gateway/start-gateway";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
+import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
 import { createLogger, logSchema } from "@pelikuni/runtime/logger";
+import { OperatorError } from "@pelikuni/runtime/operator-error";
 import {
   localHistoryServiceSchema,
   localSchema,
@@ -17,14 +20,25 @@ await runUntilSignal({
   stopDeadlineMs,
   start: async () => {
     const log = loadConfiguration("log", logSchema);
+    const { kafka: withKafka } = readArguments();
     const everything = await startEverything({
       local: loadConfiguration("local", localSchema),
       walletService: loadConfiguration("wallet_service", localWalletServiceSchema),
       historyService: loadConfiguration("history_service", localHistoryServiceSchema),
       gateway: loadConfiguration("gateway", gatewaySchema),
+      kafka: loadConfiguration("kafka", kafkaSchema),
+      withKafka,
       createLogger: (name) => createLogger(name, log),
     });
     process.stdout.write(describeAddresses(everything));
     return everything;
   },
 });
+
+function readArguments(): { kafka: boolean } {
+  try {
+    return parseArgs({ options: { kafka: { type: "boolean", default: false } } }).values;
+  } catch {
+    throw new OperatorError("npm start knows one argument: npm start -- --kafka");
+  }
+}

@@ -4,13 +4,15 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
+import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
-import { buildWithResources } from "@pelikuni/runtime/resource-stack";
+import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
 import {
   startWalletService,
   walletServiceSchema,
 } from "@pelikuni/wallet-service/start-wallet-service";
 import { z } from "zod";
+import { startEmbeddedKafka } from "./embedded-kafka.ts";
 import { startEmbeddedPostgres } from "./embedded-postgres.ts";
 
 /** The configuration section `local`. */
@@ -19,6 +21,8 @@ export const localSchema = z.strictObject({
   directory: z.string().min(1),
   /** TCP port of the embedded Postgres; 0 takes a free one, if possible the last one. */
   postgres_port: z.int().min(0).max(65_535),
+  /** TCP port of the embedded Kafka, where it is wanted; 0 takes a free one. */
+  kafka_port: z.int().min(0).max(65_535),
 });
 
 /** The parsed section `local`. */
@@ -39,9 +43,12 @@ export interface EverythingOptions {
   readonly local: LocalConfiguration;
   /** The database's address in it is not used. */
   readonly walletService: z.output<typeof localWalletServiceSchema>;
-  /** Likewise, and events come from the feed whatever it says. */
+  /** Likewise, and events come from Kafka or from the feed whatever it says. */
   readonly historyService: z.output<typeof localHistoryServiceSchema>;
   readonly gateway: GatewayConfiguration;
+  readonly kafka: KafkaConfiguration;
+  /** Whether events go over an embedded Kafka. The brokers of the configuration are not used. */
+  readonly withKafka: boolean;
   /** Makes the logger of a service of this name. */
   readonly createLogger: (name: string) => Logger;
 }
@@ -52,6 +59,8 @@ export interface Everything extends AsyncDisposable {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly historyGrpcPort: number;
+  /** Where events are published, if they are. */
+  readonly kafka: { readonly broker: string; readonly topic: string } | undefined;
 }
 
 const projectDirectory = path.resolve(import.meta.dirname, "../..");
@@ -61,7 +70,7 @@ const historyDatabase = "pelikuni_history";
 /** Starts an embedded Postgres and every service on it; when one fails, all are stopped. */
 export function startEverything(options: EverythingOptions): Promise<Everything> {
   const { local, createLogger } = options;
-  warnOfUnusedDatabases(options);
+  warnOfUnused(options);
   return buildWithResources(async (resources) => {
     const postgres = resources.use(
       await startEmbeddedPostgres({
@@ -75,12 +84,14 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
       migration_url: postgres.ownerUrl(name),
     });
     for (const name of [walletDatabase, historyDatabase]) await postgres.createDatabase(name);
+    const kafka = await startKafka(options, resources);
     const wallet = resources.use(
       await startWalletService({
         configuration: {
           ...options.walletService,
           database: { ...options.walletService.database, ...databaseOf(walletDatabase) },
         },
+        kafka,
         logger: createLogger("wallet-service"),
       }),
     );
@@ -89,8 +100,9 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
         configuration: {
           ...options.historyService,
           database: { ...options.historyService.database, ...databaseOf(historyDatabase) },
-          source: "feed",
+          source: options.withKafka ? "kafka" : "feed",
         },
+        kafka,
         logger: createLogger("history-service"),
         walletTransport: wallet.transport,
       }),
@@ -107,23 +119,36 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
       grpcPort: wallet.grpcPort,
       httpPort: wallet.httpPort,
       historyGrpcPort: history.grpcPort,
+      kafka: kafka.brokers && { broker: kafka.brokers.join(), topic: kafka.topic },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
 }
 
-function warnOfUnusedDatabases({
-  walletService,
-  historyService,
-  createLogger,
-}: EverythingOptions): void {
-  const urls = {
-    wallet_service: walletService.database.url,
-    history_service: historyService.database.url,
+async function startKafka(
+  { local, kafka, withKafka, createLogger }: EverythingOptions,
+  resources: ResourceStack,
+): Promise<KafkaConfiguration> {
+  if (!withKafka) return { ...kafka, brokers: undefined };
+  const server = resources.use(
+    await startEmbeddedKafka({
+      directory: path.resolve(projectDirectory, local.directory, "kafka"),
+      port: local.kafka_port,
+      logger: createLogger("kafka"),
+    }),
+  );
+  // It is a single node.
+  return { ...kafka, brokers: server.brokers, replication_factor: 1 };
+}
+
+function warnOfUnused(options: EverythingOptions): void {
+  const logger = options.createLogger("pelikuni");
+  const settings = {
+    "wallet_service.database.url": options.walletService.database.url,
+    "history_service.database.url": options.historyService.database.url,
+    "kafka.brokers": options.kafka.brokers,
   };
-  for (const [section, url] of Object.entries(urls)) {
-    if (url === undefined) continue;
-    const message = `${section}.database.url is not used here: an embedded Postgres is`;
-    createLogger("pelikuni").warn(message);
+  for (const [setting, value] of Object.entries(settings)) {
+    if (value !== undefined) logger.warn(`${setting} is not used here: npm start brings its own`);
   }
 }

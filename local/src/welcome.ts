@@ -4,6 +4,7 @@ export interface Addresses {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly historyGrpcPort: number;
+  readonly kafka: { readonly broker: string; readonly topic: string } | undefined;
 }
 
 /** What to tell a person once everything runs: addresses, and commands that work when copied. */
@@ -20,7 +21,7 @@ Pelikuni is running. Ctrl-C stops it; its data stay.
   gRPC      localhost:${grpcPort}
   Connect   http://localhost:${httpPort}
   History   localhost:${historyGrpcPort}  (gRPC)
-
+${describeKafka(addresses)}
 Three commands to try, in another terminal:
 
   curl ${rest}/wallets ${json} -d '{"user_id":"alice"}'
@@ -30,5 +31,13 @@ Three commands to try, in another terminal:
   npx buf curl --protocol grpc --http2-prior-knowledge -d '{"userId":"alice"}' \\
     http://localhost:${grpcPort}/${list}
 
+`;
+}
+
+function describeKafka({ kafka }: Addresses): string {
+  if (kafka === undefined) return "";
+  const { broker, topic } = kafka;
+  return `  Kafka     ${broker}  (topic ${topic}; keys and headers of all events so far:
+            kcat -C -e -q -b ${broker} -t ${topic} -f '%k %h\\n')
 `;
 }

@@ -19,15 +19,12 @@ export function eventMessage({ position, bytes, journalHash }: JournalEvent): Me
     ce_time: new Date(occurredAtMs).toISOString(),
     "content-type": "application/protobuf",
     position: position.toString(),
-    ...(journalHash === undefined ? {} : { journal_hash: hex(journalHash) }),
+    ...(journalHash === undefined ? {} : { journal_hash: asBuffer(journalHash).toString("hex") }),
   };
-  return {
-    key: firstWalletId,
-    value: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    headers,
-  };
+  return { key: firstWalletId, value: asBuffer(bytes), headers };
 }
 
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,5 +1,6 @@
 import type { UsedKafka } from "@pelikuni/runtime/kafka";
-import { type ITopicConfig, type Kafka, type Message, Partitioners } from "kafkajs";
+import type { ITopicConfig, Kafka, Message, PartitionerArgs } from "kafkajs";
+import { partitionOf } from "./kafka-partition.ts";
 
 /** Messages for the topics of the configuration. */
 export interface TopicMessages {
@@ -27,18 +28,18 @@ export async function connectProducer(
   configuration: UsedKafka,
 ): Promise<EventProducer> {
   await createTopics(kafka, configuration);
-  const choose = Partitioners.DefaultPartitioner();
-  const chosen = new Set<string>();
+  const unanswered = new Map(topicsOf(configuration).map((topic) => [topic, new Set<number>()]));
+  const choose = ({ topic, partitionMetadata, message }: PartitionerArgs): number => {
+    const partition = partitionOf(String(message.key), partitionMetadata.length);
+    unanswered.get(topic)?.add(partition);
+    return partition;
+  };
   const producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
     retry: { retries: retriesMax },
-    createPartitioner: () => (arguments_) => {
-      const partition = choose(arguments_);
-      chosen.add(`${arguments_.topic} ${partition}`);
-      return partition;
-    },
+    createPartitioner: () => choose,
   });
   await producer.connect().catch(async (error: unknown) => {
     await producer.disconnect();
@@ -46,7 +47,6 @@ export async function connectProducer(
   });
   return {
     async send(batch) {
-      chosen.clear();
       const answers = await producer.sendBatch({
         topicMessages: batch.map(({ topic, messages }) => ({ topic, messages })),
         acks: allReplicas,
@@ -54,8 +54,11 @@ export async function connectProducer(
       });
       // The library's second try asks no broker that has answered already, and so forgets a partition
       // that meanwhile has moved there.
-      for (const { topicName, partition } of answers) chosen.delete(`${topicName} ${partition}`);
-      if (chosen.size > 0) throw new Error(`Not acknowledged: ${[...chosen].join(", ")}`);
+      for (const { topicName, partition } of answers) unanswered.get(topicName)?.delete(partition);
+      for (const [topic, partitions] of unanswered) {
+        if (partitions.size === 0) continue;
+        throw new Error(`Not acknowledged: partitions ${[...partitions].join()} of ${topic}`);
+      }
     },
     [Symbol.asyncDispose]: () => producer.disconnect(),
   };

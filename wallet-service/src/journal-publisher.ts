@@ -6,7 +6,7 @@ import { eventsBehind, type JournalEvent } from "./change-feed.ts";
 import { eventMessage } from "./event-message.ts";
 import { connectProducer, type TopicMessages } from "./event-producer.ts";
 import { advanceCursor, confirmLazily, readCursor } from "./journal-cursor-store.ts";
-import { readSegmentsBehind } from "./journal-store.ts";
+import { type ChainedSegment, readSegmentsBehind } from "./journal-store.ts";
 import type { JournalTail } from "./journal-tail.ts";
 import { jsonEventMessage } from "./json-event.ts";
 
@@ -26,7 +26,7 @@ const bytesPerReadMax = 1024 * 1024;
 const batchBytesMax = 640 * 1024;
 // Headers and key are about 300 bytes an event. A batch is encoded without a pause, for which the
 // calls that this process serves have to wait.
-const batchEventsMax = 500;
+const batchEventsMax = 1_000;
 
 /**
  * Publishes the journal behind the cursor, in the order of positions, then what is committed later,
@@ -48,11 +48,16 @@ export async function publishJournal(
   });
   onPublished(position);
   await using producer = await connectProducer(publication.kafka, configuration);
+  let ahead: Promise<ChainedSegment[]> | undefined;
   while (!signal.aborted) {
     const behind = position;
-    const segments = await pool.read((sql) => readSegmentsBehind(sql, behind, bytesPerReadMax));
-    if (segments.length === 0) await tail.waitBeyond(behind, signal);
-    for (const batch of batchesOf(segments.flatMap((segment) => eventsBehind(segment, behind)))) {
+    const segments = await (ahead ?? readBehind(pool, behind));
+    const events = segments.flatMap((segment) => eventsBehind(segment, behind));
+    const last = events.at(-1)?.position;
+    if (last === undefined) await tail.waitBeyond(behind, signal);
+    // While the brokers take what was read, the database reads on.
+    ahead = last === undefined ? undefined : readAhead(pool, last);
+    for (const batch of batchesOf(events)) {
       if (signal.aborted) return;
       await producer.send(messagesOf(batch.events, configuration));
       await leadership.call((sql) => advanceCursor(sql, topic, batch.lastPosition));
@@ -60,6 +65,17 @@ export async function publishJournal(
       onPublished(position);
     }
   }
+}
+
+function readBehind(pool: DatabaseClient, position: bigint): Promise<ChainedSegment[]> {
+  return pool.read((sql) => readSegmentsBehind(sql, position, bytesPerReadMax));
+}
+
+function readAhead(pool: DatabaseClient, position: bigint): Promise<ChainedSegment[]> {
+  const segments = readBehind(pool, position);
+  // Whoever awaits it hears of a fault; nobody does when sending fails before.
+  segments.catch(() => undefined);
+  return segments;
 }
 
 interface Batch {
