@@ -28,7 +28,7 @@ export interface EventIngestion {
   resume(): Promise<bigint>;
   /**
    * Takes in messages in any order, repeated ones too; afterwards all of them are stored or parked.
-   * When it throws, some may be: the same messages may be given again.
+   * They are decoded at once, and stored after those given before. When it throws, some may be: the same messages may be given again.
    *
    * @throws IngestionStopped when a message contradicts what is known, and ever after
    * @throws DatabaseUnavailable
@@ -59,6 +59,8 @@ const hashLength = 32;
 export function createEventIngestion(parts: EventIngestionParts): EventIngestion {
   const { writer, tail, logger } = parts;
   let mark = 0n;
+  let stored: Promise<void> = Promise.resolve();
+  let stopped: IngestionStopped | undefined;
 
   async function store(events: readonly PlacedEvent[]): Promise<void> {
     const completeTo = await writer
@@ -101,11 +103,19 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
     await writer.call((sql) => parkMessage(sql, message, reason));
   }
 
+  /** Batches are stored one after the other: what comes behind a fork must not get in. */
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = stored.then(work);
+    stored = turn.catch(() => undefined);
+    return turn;
+  }
+
   async function stop(fork: HistoryForked): Promise<never> {
     const reason = `History has forked: ${fork.message}.`;
     logger.fatal({ reason }, "HISTORY HAS FORKED. Nothing is taken in any more.");
     await writer.call((sql) => stopIngestion(sql, reason, parts.now()));
-    throw new IngestionStopped(reason, { cause: fork });
+    stopped = new IngestionStopped(reason, { cause: fork });
+    throw stopped;
   }
 
   return {
@@ -115,25 +125,20 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
       return await advance(completeTo);
     },
 
-    async ingest(messages) {
-      const arrived = new Map<bigint, ArrivedEvent>();
-      for (const message of messages) {
-        const event = placeEvent(message);
-        if (typeof event === "string") {
-          await park(message, event);
-          continue;
+    ingest(messages) {
+      const batch = arrange(messages);
+      return inTurn(async () => {
+        if (stopped) throw stopped;
+        for (const { message, reason } of batch.unreadable) await park(message, reason);
+        if (batch.fork) await stop(batch.fork);
+        if (batch.events.length === 0) return;
+        try {
+          await storeOrPark(batch.events);
+        } catch (error) {
+          if (!(error instanceof HistoryForked)) throw error;
+          await stop(error);
         }
-        const before = arrived.get(event.position)?.event;
-        if (before === undefined) arrived.set(event.position, { message, event });
-        else if (!isSame(before, event)) return await stop(forkWithin(before, event));
-      }
-      if (arrived.size === 0) return;
-      try {
-        await storeOrPark([...arrived.values()]);
-      } catch (error) {
-        if (!(error instanceof HistoryForked)) throw error;
-        await stop(error);
-      }
+      });
     },
 
     async replay(message) {
@@ -156,6 +161,32 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
 interface ArrivedEvent {
   readonly message: ArrivedMessage;
   readonly event: PlacedEvent;
+}
+
+interface ArrangedBatch {
+  /** Each position once. */
+  readonly events: readonly ArrivedEvent[];
+  readonly unreadable: readonly { readonly message: ArrivedMessage; readonly reason: string }[];
+  /** Set when two messages contradict each other. */
+  readonly fork: HistoryForked | undefined;
+}
+
+/** Decodes messages and sorts them by what is to be done with them. */
+function arrange(messages: readonly ArrivedMessage[]): ArrangedBatch {
+  const events = new Map<bigint, ArrivedEvent>();
+  const unreadable: { message: ArrivedMessage; reason: string }[] = [];
+  let fork: HistoryForked | undefined;
+  for (const message of messages) {
+    const event = placeEvent(message);
+    if (typeof event === "string") {
+      unreadable.push({ message, reason: event });
+      continue;
+    }
+    const before = events.get(event.position)?.event;
+    if (before === undefined) events.set(event.position, { message, event });
+    else if (!isSame(before, event)) fork ??= forkWithin(before, event);
+  }
+  return { events: [...events.values()], unreadable, fork };
 }
 
 /** The event in its place, or why there is none. */

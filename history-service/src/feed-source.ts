@@ -47,18 +47,24 @@ export async function readFeed(
   const reader = fill(events, queue.put).finally(queue.close);
   // It is awaited below, after the writer.
   reader.catch(() => undefined);
+  let storing: Promise<void> = Promise.resolve();
   try {
     for (;;) {
       const messages = await queue.take(eventsPerBatchMax);
+      // While one batch is stored, the next one is decoded.
+      const next = ingestion.ingest(messages).then(onProgress);
+      // A failure must be noticed although no further event may come for long.
+      next.catch(queue.close);
+      await storing;
+      storing = next;
       if (messages.length === 0) break;
-      await ingestion.ingest(messages);
-      onProgress();
       if (messages.length < eventsPerBatchMax) await pause(gatherMs, stop);
     }
   } finally {
     reading.abort();
     queue.close();
   }
+  await storing;
   if (!stop.aborted) await reader;
 }
 

@@ -22,6 +22,8 @@ const sessionTimeoutMs = 8_000;
 const rebalanceTimeoutMs = 10_000;
 const heartbeatIntervalMs = 1_000;
 const fetchWaitMsMax = 500;
+// While the events of one partition are stored, those of others are decoded.
+const partitionsAtOnceMax = 3;
 const databaseRetryMs = 500;
 
 /**
@@ -52,6 +54,7 @@ export async function readTopic(
     await consumer.subscribe({ topics: [kafka.topic], fromBeginning: true });
     await consumer.run({
       eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: partitionsAtOnceMax,
       eachBatch: async (payload) => {
         try {
           await readBatch(payload, ingestion, stop, onProgress);

@@ -17,12 +17,13 @@ export interface HistoryBed extends AsyncDisposable {
   /** As the service's role. */
   readonly pool: DatabaseClient;
   readonly tail: PositionTail;
+  /** A new one after each `clear`. */
   readonly ingestion: EventIngestion;
   /** What was logged: level and message. */
   readonly logged: string[];
   /** Another replica's way in. */
   replica(): EventIngestion;
-  /** Empties every table. */
+  /** Empties every table, and begins anew. */
   clear(): Promise<void>;
 }
 
@@ -63,15 +64,21 @@ export async function createHistoryBed(): Promise<HistoryBed> {
     const logger = createLogger("test", { level: "debug", format: "json" }, sink);
     const replica = (): EventIngestion =>
       createEventIngestion({ writer: client(1), tail, now: Date.now, logger });
+    let ingestion = replica();
     return {
       database,
       owner,
       pool,
       tail,
-      ingestion: replica(),
+      get ingestion() {
+        return ingestion;
+      },
       logged,
       replica,
-      clear: () => clear(owner),
+      async clear() {
+        await clear(owner);
+        ingestion = replica();
+      },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
