@@ -253,6 +253,33 @@ describe("request keys", () => {
     }
   });
 
+  test("keys are taken in their order, so that groups that share some cannot deadlock", async () => {
+    const engine = bed.replica();
+    const [low, high] = [
+      "00000000-0000-4000-8000-000000000000",
+      "ffffffff-ffff-4fff-bfff-ffffffffffff",
+    ];
+    const fingerprint = Buffer.alloc(32);
+    const keys = [high, low].map((key) => ({ key, fingerprint, transactionId: v7() }));
+    const undo = new Error("undone on purpose");
+    let waiting: Promise<unknown> | undefined;
+    const locking = bed.owner.begin(async (sql) => {
+      const insert = (key: string) => sql`
+        insert into request_keys (key, fingerprint, transaction_id)
+        values (${key}, ${fingerprint}, ${v7()})`;
+      await insert(low);
+      waiting = engine.pool.call((other) => commitGroup(other, { ...compareOnly([]), keys }));
+      await untilBlocked(bed, 1);
+      // Had the group taken the greater key first, this would wait for it.
+      await sql`set local lock_timeout = '300ms'`;
+      await insert(high);
+      throw undo;
+    });
+    await expect(locking).rejects.toBe(undo);
+    expect(await waiting).toMatchObject({ outcome: "committed" });
+    await bed.owner`delete from request_keys where key in (${low}, ${high})`;
+  });
+
   test("groups that share keys in opposite orders do not deadlock, and each key acts once", async () => {
     const { logger, messages } = listeningLogger();
     const replicas = [bed.replica({ logger }), bed.replica({ logger })];
