@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { findKafkaLibraries, KafkaUnavailable } from "@pelikuni/local/kafka-distribution";
 import { readTestServers } from "@pelikuni/runtime/configuration";
 import { createKafka, kafkaSchema, type UsedKafka } from "@pelikuni/runtime/kafka";
 import { createLogger } from "@pelikuni/runtime/logger";
@@ -8,7 +9,7 @@ import { z } from "zod";
 /** The Kafka of this test run. */
 export interface TestKafka {
   readonly brokers: string[];
-  /** Settings to reach it, with a topic of its own each time, for which there is room on one node. */
+  /** Settings to reach it, with a topic of its own each time. */
   settings(changes?: Partial<UsedKafka>): UsedKafka;
   /** A name that no other topic has; the topic, should it be created, is deleted afterwards. */
   newTopicName(): string;
@@ -32,14 +33,44 @@ export async function describeOverKafka(
 ): Promise<void> {
   const response = await fetch(inject("kafkaStarterUrl"));
   if (!response.ok) throw new Error(`Kafka did not start: ${await response.text()}`);
-  const { brokers, unavailable } = answerSchema.parse(await response.json());
-  if (brokers !== undefined) {
-    describe(name, () => define(testKafka(brokers)));
+  const { brokers = [], unavailable } = answerSchema.parse(await response.json());
+  const hint = `${unavailable}; KAFKA_BROKERS names one to use`;
+  describeUnless(unavailable && hint, name, () => define(testKafka(brokers)));
+}
+
+/**
+ * Describes tests that start a Kafka of their own, by `startEmbeddedKafka`. Without Java 17 and Maven
+ * they are skipped in the same way.
+ */
+export async function describeWithOwnKafka(name: string, define: () => void): Promise<void> {
+  const logger = createLogger("test kafka", { level: "info", format: "pretty" });
+  const unavailable = await findKafkaLibraries(logger).then(
+    () => undefined,
+    (error: unknown) => {
+      if (error instanceof KafkaUnavailable) return error.message;
+      throw error;
+    },
+  );
+  describeUnless(unavailable, name, define);
+}
+
+/** Settings to reach a Kafka of one node. */
+export function singleNodeSettings(
+  brokers: string[],
+  topic: string,
+  changes: Partial<UsedKafka> = {},
+): UsedKafka {
+  return { ...kafkaSchema.parse({ replication_factor: 1 }), brokers, topic, ...changes };
+}
+
+function describeUnless(unavailable: string | undefined, name: string, define: () => void): void {
+  if (unavailable === undefined) {
+    describe(name, define);
   } else if (readTestServers().nothingSkipped) {
     throw new Error(`These tests need Kafka: ${unavailable}`);
   } else {
-    process.stdout.write(`Skipped: ${name}. ${unavailable}; KAFKA_BROKERS names one to use.\n`);
-    describe.skip(name, () => define(testKafka([])));
+    process.stdout.write(`Skipped: ${name}. ${unavailable}\n`);
+    describe.skip(name, define);
   }
 }
 
@@ -56,12 +87,7 @@ function testKafka(brokers: string[]): TestKafka {
   return {
     brokers,
     newTopicName,
-    settings: (changes = {}) => ({
-      ...kafkaSchema.parse({ replication_factor: 1 }),
-      brokers,
-      topic: newTopicName(),
-      ...changes,
-    }),
+    settings: (changes) => singleNodeSettings(brokers, newTopicName(), changes),
   };
 }
 

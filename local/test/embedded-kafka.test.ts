@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { createTestDirectory } from "@pelikuni/e2e/test-directory";
-import { describeOverKafka } from "@pelikuni/e2e/test-kafka";
+import { describeWithOwnKafka } from "@pelikuni/e2e/test-kafka";
 import { createKafka, kafkaSchema } from "@pelikuni/runtime/kafka";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { expect, test } from "vitest";
@@ -11,8 +11,7 @@ import { isPortFree } from "../src/free-port.ts";
 const logger = createLogger("test", { level: "silent", format: "json" });
 const startTimeoutMs = 60_000;
 
-// Where the run has a Kafka of its own, another one can be started as well.
-await describeOverKafka("embedded Kafka", () => {
+await describeWithOwnKafka("embedded Kafka", () => {
   test("messages stay after a stop, and after a kill -9, on another port too", async () => {
     const directory = await createTestDirectory();
     const topic = "kept";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { createTestDirectory } from "@pelikuni/e2e/test-directory";
-import { describeOverKafka } from "@pelikuni/e2e/test-kafka";
+import { describeWithOwnKafka } from "@pelikuni/e2e/test-kafka";
 import { readTopic } from "@pelikuni/e2e/topic-reader";
 import { expect, test } from "vitest";
 import { isPortFree } from "../src/free-port.ts";
@@ -17,8 +17,7 @@ const settings = [
   "LOCAL__KAFKA_PORT=0",
 ];
 
-// It brings a Kafka of its own, which takes the same means as that of the test run.
-await describeOverKafka("npm start -- --kafka", () => {
+await describeWithOwnKafka("npm start -- --kafka", () => {
   test("runs everything over Kafka, where it says, and stops all of it", async () => {
     const variables = [...settings, `LOCAL__DIRECTORY=${await createTestDirectory()}`];
     const npm = spawn(

@@ -2,7 +2,7 @@ import { type EmbeddedKafka, startEmbeddedKafka } from "@pelikuni/local/embedded
 import { chooseFreePort } from "@pelikuni/local/free-port";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createTestDirectory } from "../../e2e/src/test-directory.ts";
-import { describeOverKafka } from "../../e2e/src/test-kafka.ts";
+import { describeWithOwnKafka, singleNodeSettings } from "../../e2e/src/test-kafka.ts";
 import { readTopic } from "../../e2e/src/topic-reader.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
 import { createWallets, startRelay, transferAround, untilPublished } from "./relay-bed.ts";
@@ -23,13 +23,13 @@ afterEach(async () => {
 });
 
 // Each test has a broker of its own, which it may stop.
-await describeOverKafka("the journal relay while Kafka is away", (kafka) => {
+await describeWithOwnKafka("the journal relay while Kafka is away", () => {
   function startBroker(): Promise<EmbeddedKafka> {
     return startEmbeddedKafka({ directory, port, logger: quiet });
   }
 
   test("money moves while Kafka is away from the start, and is published once it is there", async () => {
-    const settings = kafka.settings({ brokers: [`127.0.0.1:${port}`] });
+    const settings = singleNodeSettings([`127.0.0.1:${port}`], "wallet-events");
     await using relay = startRelay(engine, settings);
     const wallets = await createWallets(engine, 5);
     await transferAround(engine, wallets, 200);
@@ -43,7 +43,7 @@ await describeOverKafka("the journal relay while Kafka is away", (kafka) => {
   test.for(["stopped", "killed"] as const)(
     "publishing resumes by itself after the broker was %s for a while",
     async (how) => {
-      const settings = kafka.settings({ brokers: [`127.0.0.1:${port}`] });
+      const settings = singleNodeSettings([`127.0.0.1:${port}`], "wallet-events");
       await using first = await startBroker();
       await using relay = startRelay(engine, settings);
       const wallets = await createWallets(engine, 5);
