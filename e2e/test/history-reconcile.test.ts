@@ -1,0 +1,141 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import type { ReconcileResponse } from "@pelikuni/gen/history/v1/history_service_pb";
+import type postgres from "postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type HistoryBed, startHistory, startHistoryBed } from "../src/history-bed.ts";
+
+let bed: HistoryBed;
+let walletIds: string[];
+beforeAll(async () => {
+  bed = await startHistoryBed();
+  // More than a page on either side.
+  const created = await Promise.all(
+    Array.from({ length: 1_200 }, (_, index) =>
+      inTurns(index, () => bed.wallets.createWallet({ userId: `user-${index}` })),
+    ),
+  );
+  walletIds = created.map(({ wallet }) => wallet?.id ?? "").toSorted();
+  for (const walletId of walletIds.slice(0, 5)) {
+    await bed.wallets.fundWallet({ walletId, amount: "10" });
+  }
+});
+afterAll(async () => {
+  await bed[Symbol.asyncDispose]();
+});
+
+/** The queue of the wallet-service is bounded. */
+async function inTurns<T>(index: number, call: () => Promise<T>): Promise<T> {
+  await new Promise((resolve) => setTimeout(resolve, Math.floor(index / 400) * 50));
+  return await call();
+}
+
+async function reconcile(): Promise<ReconcileResponse["result"][]> {
+  const results: ReconcileResponse["result"][] = [];
+  for await (const { result } of bed.history.reconcile({})) results.push(result);
+  return results;
+}
+
+/** Changes history's tables as nobody but their owner can, with the triggers off. */
+async function tamper(
+  change: (sql: postgres.Sql<{ bigint: bigint }>) => Promise<unknown>,
+): Promise<void> {
+  const sql = bed.historyOwner;
+  await sql`alter table entries disable trigger append_only`;
+  await change(sql);
+  await sql`alter table entries enable always trigger append_only`;
+}
+
+async function runCommand(
+  name: string,
+  address = `127.0.0.1:${bed.historyGrpcPort}`,
+): Promise<{ code: unknown; output: string }> {
+  const file = path.resolve(import.meta.dirname, `../../history-service/src/${name}.ts`);
+  const loader = import.meta.resolve("tsx");
+  const child = spawn(process.execPath, ["--conditions=source", "--import", loader, file, address]);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const [code] = await once(child, "close");
+  return { code, output };
+}
+
+test("equal histories have no difference, while money goes on moving", async () => {
+  let moving = true;
+  const mover = (async () => {
+    while (moving) {
+      const [fromWalletId = "", toWalletId = ""] = walletIds;
+      await bed.wallets.transfer({ fromWalletId, toWalletId, amount: "0.0001" });
+    }
+  })();
+  const results = await reconcile();
+  moving = false;
+  await mover;
+  expect(results).toEqual([
+    {
+      case: "summary",
+      value: expect.objectContaining({ walletCount: 1_200n, differenceCount: 0n }),
+    },
+  ]);
+  expect(await runCommand("reconcile")).toMatchObject({
+    code: 0,
+    output: expect.stringMatching(/^1200 wallets compared at position \d+: 0 differ\.\n$/),
+  });
+  expect(await runCommand("verify-journal")).toMatchObject({
+    code: 0,
+    output: expect.stringMatching(/journal hash [0-9a-f]{64}: 0 findings\.\n$/),
+  });
+});
+
+test("each kind of difference is told, and the commands end with exit code 1", async () => {
+  const at = (index: number): string => walletIds.at(index) ?? "";
+  const invented = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1";
+  await tamper(async (sql) => {
+    await sql`update entries set balance = balance + 1 where wallet_id = ${at(2)} and version = 1`;
+    await sql`delete from entries where wallet_id = ${at(3)} and version = 1`;
+    await sql`update entries set head = sha256(head) where wallet_id = ${at(700)}`;
+    await sql`delete from entries where wallet_id in ${sql([at(900), at(-1)])}`;
+    await sql`
+      insert into entries select ${invented}, version, position, transaction_id, occurred_at, kind,
+        amount, currency, balance, held, status, user_id, request_id, head
+      from entries where wallet_id = ${at(5)}`;
+  });
+  const results = await reconcile();
+  const told = results.flatMap(({ case: kind, value }) =>
+    kind === "difference" ? [`${value.walletId} ${value.description}`] : [],
+  );
+  const expected = [
+    `${at(2)} balance`,
+    ...["balance", "version", "head"].map((what) => `${at(3)} ${what}`),
+    `${at(700)} head`,
+    `${at(900)} missing in history`,
+    `${at(-1)} missing in history`,
+    `${invented} missing in wallets`,
+  ];
+  expect(told.toSorted()).toEqual(expected.toSorted());
+  expect(results.at(-1)?.value).toMatchObject({ walletCount: 1_201n, differenceCount: 6n });
+  const command = await runCommand("reconcile");
+  expect(command.code).toBe(1);
+  expect(command.output).toContain(`Wallet ${at(900)}: missing in history`);
+  expect(command.output).toContain("6 differ.");
+  const verification = await runCommand("verify-journal");
+  expect(verification.code).toBe(1);
+  for (const walletId of [at(2), at(3), at(700), at(900), at(-1), invented]) {
+    expect(verification.output).toContain(`wallet ${walletId} version`);
+  }
+});
+
+test("without a wallet-service the reconciliation says so, and the command ends with exit code 2", async () => {
+  await using alone = await startHistory(bed.historyDatabase, 1);
+  const { output, code } = await runCommand("reconcile", `127.0.0.1:${alone.grpcPort}`);
+  expect(output).toContain("The wallet-service does not answer");
+  expect(code).toBe(2);
+  expect(await runCommand("reconcile", "127.0.0.1:1")).toMatchObject({
+    code: 2,
+    output: expect.stringContaining("gave no answer"),
+  });
+});
