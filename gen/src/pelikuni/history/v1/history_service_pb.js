@@ -244,7 +244,8 @@ export const Direction = /*@__PURE__*/
  * A position is a place in the journal: dense from 1, in commit order. Every mutation of WalletService answers the
  * position of its event; send it as min_position to read what you have just written. A call with min_position waits,
  * within its deadline, until history is complete up to there, and fails with UNAVAILABLE / NOT_COMPLETE_YET otherwise.
- * Without it a call answers at once, from what is there up to the position that it says it is complete to.
+ * Without it a call answers at once, from what is there up to the position that it says it is complete to: what lies
+ * above a gap is not shown before the gap has healed. GetTransaction alone shows whatever is there.
  *
  * Instants are inclusive; periods are from an instant up to but without another one. All times are UTC.
  *
@@ -255,6 +256,7 @@ export const Direction = /*@__PURE__*/
  *   TRANSACTION_NOT_FOUND  NOT_FOUND         history knows no such transaction
  *   PARKED_EVENT_NOT_FOUND NOT_FOUND         nothing is parked under that number
  *   NOT_COMPLETE_YET       UNAVAILABLE       min_position was not reached within the deadline; metadata complete_to
+ *   HISTORY_DAMAGED        DATA_LOSS         a wallet's entries have a gap or do not add up; VerifyWallet says where
  *   DATABASE_UNAVAILABLE   UNAVAILABLE       the database does not answer
  *   WALLET_SERVICE_UNAVAILABLE UNAVAILABLE   reconciliation could not read the wallet-service
  *
