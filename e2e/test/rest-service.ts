@@ -81,7 +81,8 @@ export function startRestService(detours: RestServiceDetours = {}): Promise<Rest
   });
 }
 
-function restClient(origin: string): Pick<RestService, "origin" | "wallet" | "send"> {
+/** A client of the gateway at an address. */
+export function restClient(origin: string): Pick<RestService, "origin" | "wallet" | "send"> {
   const send: RestService["send"] = async (method, path, body, headers = {}) => {
     const json = { "Content-Type": "application/json" };
     const text = typeof body === "string" ? body : JSON.stringify(body);

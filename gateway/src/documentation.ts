@@ -2,9 +2,11 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import fastifyStatic from "@fastify/static";
 import swagger from "@fastify/swagger";
+import { entrySchema } from "./history-schema.ts";
 import type { RestServer } from "./http-server.ts";
 import { docsPage, docsScript, homePage } from "./pages.ts";
-import { problemSchema, walletSchema } from "./rest-schema.ts";
+import { walletSchema } from "./rest-schema.ts";
+import { problemSchema } from "./rest-schema-parts.ts";
 
 const swaggerUiFiles = ["/swagger-ui.css", "/swagger-ui-bundle.js", "/favicon-32x32.png"];
 
@@ -15,6 +17,7 @@ const docsPolicy =
 /** Gathers the schemas of the routes; has to come before the routes. */
 export async function collectOpenApi(app: RestServer): Promise<void> {
   app.addSchema(walletSchema);
+  app.addSchema(entrySchema);
   app.addSchema(problemSchema);
   await app.register(swagger, {
     openapi: {
@@ -29,6 +32,7 @@ export async function collectOpenApi(app: RestServer): Promise<void> {
       tags: [
         { name: "wallets", description: "Create and read wallets" },
         { name: "money", description: "Move money" },
+        { name: "history", description: "What happened, and what was when" },
         { name: "service", description: "The service itself" },
       ],
     },

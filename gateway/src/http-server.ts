@@ -101,7 +101,7 @@ function outageWarner(logger: Logger): (error: unknown) => void {
   return (error) => {
     if (performance.now() < nextAtMs) return;
     nextAtMs = performance.now() + outageWarningIntervalMs;
-    logger.warn({ error }, "The wallet-service does not do its work");
+    logger.warn({ error }, "A service behind the gateway does not do its work");
   };
 }
 

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { errorReason, errorRetryDelayMs, errorViolations } from "@pelikuni/runtime/rpc-errors";
-import type { ProblemBody } from "./rest-schema.ts";
+import type { ProblemBody } from "./rest-schema-parts.ts";
 
 /** A field to blame, by its name in REST. */
 export interface FieldProblem {
@@ -92,7 +92,7 @@ export function refusalOfRpc(error: ConnectError): RestRefusal {
   }));
   const [first] = errors;
   const detail = first === undefined ? error.rawMessage : sentence(first);
-  return new RestRefusal(status, { reason, detail, errors, headers: retryAfter(error) });
+  return new RestRefusal(status, { reason, detail, errors, headers: retryAfter(error, reason) });
 }
 
 /** Fields of the contract that REST knows under another name. */
@@ -101,6 +101,7 @@ const restNames: Readonly<Record<string, string>> = {
   from_wallet_id: "id",
   request_id: "Idempotency-Key",
   expected_version: "If-Match",
+  kinds: "kind",
 };
 
 function unexplained(status: number, code: Code): RestRefusal {
@@ -120,8 +121,13 @@ const unexplainedDetails: Readonly<Record<number, string>> = {
     "change was made is unknown, and repeating it is safe with the same Idempotency-Key",
 };
 
-function retryAfter(error: ConnectError): Record<string, string> {
-  const delayMs = errorRetryDelayMs(error);
+// History is behind by less, unless something is wrong.
+const completeAfterMs = 1_000;
+
+function retryAfter(error: ConnectError, reason: string): Record<string, string> {
+  // Only reads wait for history, so that repeating them cannot do harm.
+  const waits = reason === "NOT_COMPLETE_YET";
+  const delayMs = errorRetryDelayMs(error) ?? (waits ? completeAfterMs : undefined);
   if (delayMs === undefined) return {};
   return { "Retry-After": String(Math.max(1, Math.ceil(delayMs / 1_000))) };
 }

@@ -88,8 +88,8 @@ test("If-None-Match matches the tag alone, in a list, weakly, and with a star", 
 });
 
 test("the next page is linked with an encoded token, and the last page links nothing", () => {
-  expect(nextPageHeaders("/wallets", 2, "a+b/c=")).toEqual({
+  expect(nextPageHeaders("/wallets", { page_size: "2" }, "a+b/c=")).toEqual({
     Link: '</wallets?page_size=2&page_token=a%2Bb%2Fc%3D>; rel="next"',
   });
-  expect(nextPageHeaders("/wallets", 2, "")).toEqual({});
+  expect(nextPageHeaders("/wallets", { page_size: "2" }, "")).toEqual({});
 });

@@ -79,23 +79,24 @@ export function matchesTag(ifNoneMatch: string | undefined, tag: string): boolea
   return tags.includes(tag) || tags.includes("*");
 }
 
-/** The Link header to the next page; none after the last one. */
+/** The Link header to the next page, with the same query otherwise; none after the last one. */
 export function nextPageHeaders(
   path: string,
-  pageSize: number,
+  query: Readonly<Record<string, string>>,
   nextPageToken: string,
 ): Record<string, string> {
   if (nextPageToken === "") return {};
-  const token = encodeURIComponent(nextPageToken);
-  return { Link: `<${path}?page_size=${pageSize}&page_token=${token}>; rel="next"` };
+  const next = new URLSearchParams({ ...query, page_token: nextPageToken });
+  return { Link: `<${path}?${next}>; rel="next"` };
 }
 
-function instant(timestamp: Timestamp | undefined): string {
+/** An instant of an answer, in RFC 3339: UTC, milliseconds. */
+export function instant(timestamp: Timestamp | undefined): string {
   return timestampDate(answered(timestamp)).toISOString();
 }
 
 /** Messages are optional on the wire; an answer that lacks one is the service's fault. */
-function answered<Part>(part: Part | undefined): Part {
-  if (part === undefined) throw new Error("The wallet-service left out a part of its answer");
+export function answered<Part>(part: Part | undefined): Part {
+  if (part === undefined) throw new Error("The service left out a part of its answer");
   return part;
 }

@@ -1,5 +1,4 @@
-import { STATUS_CODES } from "node:http";
-import { type Static, type TSchema, type TString, Type } from "typebox";
+import { type Static, Type } from "typebox";
 import {
   currencyPattern,
   ifMatchPattern,
@@ -7,6 +6,7 @@ import {
   textPattern,
   uuidPattern,
 } from "./rest-patterns.ts";
+import { decimal, json, link, problems, walletPath } from "./rest-schema-parts.ts";
 
 /** The most wallets on one page, and the number on a page when the client does not say. */
 export const pageSizeMax = 1_000;
@@ -39,31 +39,7 @@ export const walletSchema = Type.Object(
 /** A wallet as REST shows it. */
 export type WalletBody = Static<typeof walletSchema>;
 
-/** Why a request was not carried out: RFC 9457, media type application/problem+json. */
-export const problemSchema = Type.Object(
-  {
-    type: Type.String({ description: "Always about:blank: the reason says what went wrong." }),
-    title: Type.String({ description: "The status in words." }),
-    status: Type.Integer({ description: "The HTTP status." }),
-    detail: Type.String({ description: "What happened and what to change, for a person." }),
-    reason: Type.String({
-      description: "What happened, for a program.",
-      examples: ["INSUFFICIENT_BALANCE"],
-    }),
-    errors: Type.Optional(
-      Type.Array(Type.Object({ field: Type.String(), detail: Type.String() }), {
-        description: "The fields to blame, at most 20.",
-      }),
-    ),
-  },
-  { $id: "Problem", description: "Why a request was not carried out." },
-);
-
-/** Why a request was not carried out. */
-export type ProblemBody = Static<typeof problemSchema>;
-
 const walletReference = Type.Unsafe<WalletBody>({ $ref: "Wallet#" });
-const problemReference = Type.Unsafe<ProblemBody>({ $ref: "Problem#" });
 
 const amount = Type.Unsafe<string | number>({
   type: ["string", "number"],
@@ -71,14 +47,6 @@ const amount = Type.Unsafe<string | number>({
     "Greater than zero, up to 15 digits and up to 4 decimals. Better a string: a JSON number counts " +
     "by its shortest form, and is accepted below 100000000000.",
   examples: ["25.50"],
-});
-
-const walletPath = Type.Object({
-  id: Type.String({
-    format: "uuid",
-    pattern: uuidPattern,
-    description: "The wallet: a UUID in either case.",
-  }),
 });
 
 const idempotencyKey = {
@@ -128,23 +96,6 @@ const receiptHeaders = {
 };
 const etag = { ETag: Type.String({ description: 'The version in double quotes, like "3".' }) };
 const location = { Location: Type.String({ description: "The path of the new wallet." }) };
-const link = { Link: Type.String({ description: 'The next page, rel="next"; none on the last.' }) };
-
-const problemMeanings = {
-  400: "A field breaks its rule, or the state of the wallets does not allow it: see reason.",
-  404: "WALLET_NOT_FOUND",
-  412: "VERSION_CONFLICT: If-Match is not the wallet's version.",
-  413: "BODY_TOO_LARGE",
-  415: "UNSUPPORTED_MEDIA_TYPE: send JSON.",
-  422: "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input.",
-  503:
-    "OVERLOADED, DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN or UNAVAILABLE: with an Idempotency-Key " +
-    "the request may be repeated, after the header Retry-After's seconds if there is one.",
-  504: "DEADLINE_EXCEEDED: the outcome is unknown; repeat with the same Idempotency-Key.",
-} as const;
-
-type ProblemStatus = keyof typeof problemMeanings;
-
 /** POST /wallets */
 export const createWallet = {
   operationId: "createWallet",
@@ -259,31 +210,3 @@ export const health = {
   tags: ["service"],
   response: { 200: json("It runs.", Type.Object({ status: Type.Literal("ok") }), {}) },
 };
-
-function decimal(description: string): TString {
-  return Type.String({ description, examples: ["100.0000"] });
-}
-
-function json<Schema extends TSchema>(
-  description: string,
-  schema: Schema,
-  headers: Readonly<Record<string, TSchema>>,
-): JsonResponse<Schema> {
-  return { description, headers, content: { "application/json": { schema } } };
-}
-
-interface JsonResponse<Schema extends TSchema> {
-  readonly description: string;
-  readonly headers: Readonly<Record<string, TSchema>>;
-  readonly content: { readonly "application/json": { readonly schema: Schema } };
-}
-
-function problems(...statuses: readonly ProblemStatus[]): Record<string, object> {
-  const content = { "application/problem+json": { schema: problemReference } };
-  return Object.fromEntries(
-    statuses.map((status) => {
-      const description = `${STATUS_CODES[status]}. ${problemMeanings[status]}`;
-      return [status, { description, content }];
-    }),
-  );
-}

@@ -35,11 +35,18 @@ function refusalOfBody(errors: readonly ErrorObject[]): RestRefusal {
   return RestRefusal.ofFields(errors.map((error) => fieldProblem(error)));
 }
 
-// A path that no wallet can have is a wallet that does not exist.
+// A path that nothing can have is something that does not exist.
 function refusalOfPath(errors: readonly ErrorObject[]): RestRefusal {
-  return errors.some(({ instancePath }) => instancePath === "/id")
-    ? new RestRefusal(404, { reason: "WALLET_NOT_FOUND", detail: "Wallet not found" })
-    : refusalOfBody(errors);
+  const broken = errors.map(({ instancePath }) => instancePath);
+  if (broken.includes("/id")) return notFound("WALLET_NOT_FOUND", "Wallet not found");
+  if (broken.includes("/transaction_id")) {
+    return notFound("TRANSACTION_NOT_FOUND", "Transaction not found");
+  }
+  return refusalOfBody(errors);
+}
+
+function notFound(reason: string, detail: string): RestRefusal {
+  return new RestRefusal(404, { reason, detail });
 }
 
 function refusalOfQuery(errors: readonly ErrorObject[]): RestRefusal {

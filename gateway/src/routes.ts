@@ -10,12 +10,12 @@ import {
   walletTag,
 } from "./rest-mapping.ts";
 import * as rest from "./rest-schema.ts";
-import type { CallWallets } from "./wallet-calls.ts";
+import type { CallRpc } from "./rpc-calls.ts";
 
 const rpc = WalletService.method;
 
-/** The REST surface: method, path, RPC, what is asked of it and what is answered. */
-export function registerRoutes(app: RestServer, call: CallWallets): void {
+/** The REST surface of wallets: method, path, RPC, what is asked of it and what is answered. */
+export function registerRoutes(app: RestServer, call: CallRpc): void {
   app.post("/wallets", { schema: rest.createWallet }, async ({ body, headers }, reply) => {
     const { receipt, wallet } = await call(reply, rpc.createWallet, {
       userId: body.user_id,
@@ -37,7 +37,7 @@ export function registerRoutes(app: RestServer, call: CallWallets): void {
   app.get("/wallets", { schema: rest.listWallets }, async ({ query }, reply) => {
     const page = pageOf(query);
     const { wallets, nextPageToken } = await call(reply, rpc.listWallets, page);
-    reply.headers(nextPageHeaders("/wallets", page.pageSize, nextPageToken));
+    reply.headers(nextPageHeaders("/wallets", sizeOf(page), nextPageToken));
     return wallets.map(walletBody);
   });
 
@@ -49,7 +49,7 @@ export function registerRoutes(app: RestServer, call: CallWallets): void {
       const input = { userId: params.user_id, ...page };
       const { wallets, nextPageToken } = await call(reply, rpc.listWallets, input);
       const path = `/users/${encodeURIComponent(params.user_id)}/wallets`;
-      reply.headers(nextPageHeaders(path, page.pageSize, nextPageToken));
+      reply.headers(nextPageHeaders(path, sizeOf(page), nextPageToken));
       return wallets.map(walletBody);
     },
   );
@@ -85,6 +85,10 @@ interface PageQuery {
 
 function pageOf(query: PageQuery): { pageSize: number; pageToken: string } {
   return { pageSize: query.page_size ?? rest.pageSizeMax, pageToken: query.page_token ?? "" };
+}
+
+function sizeOf({ pageSize }: { readonly pageSize: number }): { page_size: string } {
+  return { page_size: String(pageSize) };
 }
 
 interface ConditionHeaders {

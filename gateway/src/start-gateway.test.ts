@@ -63,10 +63,20 @@ test("the OpenAPI document describes every route, its headers, bodies and proble
     openapi: "3.1.0",
     paths: {
       "/health": { get: {} },
+      "/transactions/{transaction_id}": { get: {} },
       "/users/{user_id}/wallets": { get: {} },
       "/wallets": { get: {}, post: {} },
       "/wallets/{id}": { get: {} },
+      "/wallets/{id}/balance": { get: {} },
       "/wallets/{id}/fund": { post: {} },
+      "/wallets/{id}/history": {
+        get: {
+          parameters: expect.arrayContaining(["from", "kind", "min_position"].map(parameter)),
+        },
+      },
+      "/wallets/{id}/statement": {
+        get: { responses: { 200: { content: { "application/json": {}, "text/csv": {} } } } },
+      },
       "/wallets/{id}/transfer": {
         post: {
           parameters: expect.arrayContaining(["id", "Idempotency-Key", "If-Match"].map(parameter)),
@@ -78,7 +88,7 @@ test("the OpenAPI document describes every route, its headers, bodies and proble
         },
       },
     },
-    components: { schemas: { Wallet: { properties: { balance: { type: "string" } } } } },
+    components: { schemas: { Entry: {}, Wallet: { properties: { balance: { type: "string" } } } } },
   });
 });
 

@@ -5,9 +5,15 @@ import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport, type GrpcTransportOptions } from "@pelikuni/runtime/rpc-transport";
 import { z } from "zod";
 import { collectOpenApi, serveDocumentation } from "./documentation.ts";
+import { registerHistoryRoutes } from "./history-routes.ts";
 import { createHttpServer, type RestServer } from "./http-server.ts";
 import { registerRoutes } from "./routes.ts";
-import { walletCaller } from "./wallet-calls.ts";
+import { rpcCaller } from "./rpc-calls.ts";
+import { rpcStreamer } from "./rpc-streams.ts";
+
+const address = z
+  .string()
+  .regex(/^\S+:\d{1,5}$/, 'must be host:port, for example "localhost:50051"');
 
 /** The configuration section `gateway`. Sizes are in bytes, times in milliseconds. */
 export const gatewaySchema = z.strictObject({
@@ -16,11 +22,10 @@ export const gatewaySchema = z.strictObject({
   /** The port to listen on; 0 takes a free one. */
   port: z.int().min(0).max(65_535).default(8_000),
   /** Where the wallet-service answers gRPC. */
-  wallet_service_address: z
-    .string()
-    .regex(/^\S+:\d{1,5}$/, 'must be host:port, for example "localhost:50051"')
-    .default("localhost:50051"),
-  /** The largest message that the wallet-service may answer. */
+  wallet_service_address: address.default("localhost:50051"),
+  /** Where the history-service answers gRPC. */
+  history_service_address: address.default("localhost:50052"),
+  /** The largest message that either may answer. */
   wallet_message_bytes_max: z.int().min(65_536).default(4_194_304),
   /** The largest body of a request. */
   body_bytes_max: z.int().min(1_024).default(16_384),
@@ -53,6 +58,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   /** How to reach the wallet-service; gRPC to the configured address when it is left out. */
   readonly walletTransport?: Transport;
+  /** How to reach the history-service, likewise. */
+  readonly historyTransport?: Transport;
 }
 
 /** A running gateway; disposing it answers what is in flight, then closes. */
@@ -69,12 +76,17 @@ export interface Gateway extends AsyncDisposable {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { configuration, logger } = options;
   return buildWithResources(async (resources) => {
-    const transport =
-      options.walletTransport ?? resources.use(createGrpcTransport(grpcOptions(configuration)));
+    const { wallet_service_address, history_service_address } = configuration;
+    const open = (address: string) =>
+      resources.use(createGrpcTransport(grpcOptions(address, configuration)));
+    const wallets = options.walletTransport ?? open(wallet_service_address);
+    const history = options.historyTransport ?? open(history_service_address);
     const app = createHttpServer(configuration, logger);
     resources.use({ [Symbol.asyncDispose]: () => stop(app, configuration) });
     await collectOpenApi(app);
-    registerRoutes(app, walletCaller(transport, configuration));
+    registerRoutes(app, rpcCaller(wallets, configuration));
+    const stream = rpcStreamer(history, configuration);
+    registerHistoryRoutes(app, rpcCaller(history, configuration), stream);
     await serveDocumentation(app);
     const port = await listen(app, configuration);
     logger.info({ host: configuration.host, port }, "Serving REST");
@@ -82,9 +94,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
 }
 
-function grpcOptions(configuration: GatewayConfiguration): GrpcTransportOptions {
+function grpcOptions(address: string, configuration: GatewayConfiguration): GrpcTransportOptions {
   return {
-    address: configuration.wallet_service_address,
+    address,
     messageBytesMax: configuration.wallet_message_bytes_max,
     deadlineDefaultMs: configuration.request_timeout_ms,
   };

@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import type {
@@ -10,6 +9,7 @@ import type {
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { errorRetryDelayMs } from "@pelikuni/runtime/rpc-errors";
 import type { FastifyReply } from "fastify";
+import { clientSignals } from "./client-signals.ts";
 
 /** How long a call may take, and how often one with an Idempotency-Key is repeated. */
 export interface CallLimits {
@@ -24,19 +24,19 @@ export interface CallLimits {
 }
 
 /**
- * Calls the wallet-service on behalf of an HTTP request: within its deadline, cancelled when its
+ * Calls a service on behalf of an HTTP request: within its deadline, cancelled when its
  * client is gone, and repeated while the service is unavailable if the request has a key.
  *
  * @throws ConnectError
  */
-export type CallWallets = <I extends DescMessage, O extends DescMessage>(
+export type CallRpc = <I extends DescMessage, O extends DescMessage>(
   reply: FastifyReply,
   method: DescMethodUnary<I, O>,
   input: MessageInitShape<I>,
 ) => Promise<MessageShape<O>>;
 
 /** Makes the caller for one transport. */
-export function walletCaller(transport: Transport, limits: CallLimits): CallWallets {
+export function rpcCaller(transport: Transport, limits: CallLimits): CallRpc {
   const signalOf = clientSignals();
   return async (reply, method, input) => {
     const startedAt = performance.now();
@@ -69,20 +69,4 @@ export function walletCaller(transport: Transport, limits: CallLimits): CallWall
 function retryDelayMs(error: unknown): number {
   const repeatable = error instanceof ConnectError && error.code === Code.Unavailable;
   return repeatable ? (errorRetryDelayMs(error) ?? 0) : Number.POSITIVE_INFINITY;
-}
-
-/**
- * Makes the signals that cancel the calls of a client who is gone. One serves all requests of a
- * connection: making one for each would cost more than parsing its body.
- */
-function clientSignals(): (socket: Socket) => AbortSignal {
-  const signals = new WeakMap<Socket, AbortSignal>();
-  return (socket) => {
-    const known = signals.get(socket);
-    if (known !== undefined) return known;
-    const controller = new AbortController();
-    socket.once("close", () => controller.abort());
-    signals.set(socket, controller.signal);
-    return controller.signal;
-  };
 }

@@ -1,0 +1,248 @@
+import type { Readable } from "node:stream";
+import { type Static, Type } from "typebox";
+import {
+  directionPattern,
+  formatPattern,
+  instantPattern,
+  kindsPattern,
+  positionPattern,
+  textPattern,
+  uuidPattern,
+} from "./rest-patterns.ts";
+import { decimal, json, link, problems, walletPath } from "./rest-schema-parts.ts";
+
+/** The number of entries on a page when the client does not say. */
+export const entriesDefault = 100;
+
+const entriesMax = 1_000;
+
+const changed = {
+  wallet_id: Type.String({ format: "uuid", description: "The wallet: UUIDv7 in lower case." }),
+  user_id: Type.String({ description: "The owner, 1 to 100 characters." }),
+  currency: Type.String({ description: "The wallet's currency.", examples: ["USD"] }),
+  balance: decimal("The balance after the change, with four decimals."),
+  held: decimal("What was set aside of it after the change, with four decimals."),
+  status: Type.String({ description: "The status after the change.", examples: ["ACTIVE"] }),
+  version: Type.Integer({ description: "The version after the change; without a gap from 0." }),
+};
+
+const transaction = {
+  transaction_id: Type.String({ format: "uuid", description: "The transaction's UUIDv7." }),
+  position: Type.Integer({ description: "Its place in the journal, dense from 1." }),
+  occurred_at: Type.String({ format: "date-time", description: "UTC, milliseconds." }),
+};
+
+const kind = Type.String({
+  description: "wallet_created, wallet_funded or transfer_completed; more may come.",
+  examples: ["wallet_funded"],
+});
+const requestId = Type.String({ description: "The Idempotency-Key; empty if there was none." });
+const available = decimal("What could be spent after the change, with four decimals.");
+const signedAmount = decimal("What was added to the balance; negative when money went out.");
+
+/** What happened to one wallet in one transaction, as REST shows it. */
+export const entrySchema = Type.Object(
+  {
+    ...changed,
+    available,
+    ...transaction,
+    kind,
+    amount: signedAmount,
+    request_id: requestId,
+    head: Type.String({ description: "SHA-256 over the event's bytes, in hexadecimal." }),
+  },
+  { $id: "Entry", description: "What happened to one wallet in one transaction." },
+);
+
+/** What happened to one wallet in one transaction, as REST shows it. */
+export type EntryBody = Static<typeof entrySchema>;
+
+const entryReference = Type.Unsafe<EntryBody>({ $ref: "Entry#" });
+
+const balanceSchema = Type.Object({ ...changed, available, ...transaction });
+
+/** What a wallet held at an instant; transaction, position and instant are those of its change. */
+export type BalanceBody = Static<typeof balanceSchema>;
+
+const side = Type.Object(
+  { wallet_id: Type.Optional(Type.String()), account: Type.Optional(Type.String()) },
+  { description: "A wallet, or an account outside of all wallets." },
+);
+
+const transactionSchema = Type.Object({
+  ...transaction,
+  kind,
+  request_id: requestId,
+  legs: Type.Array(
+    Type.Object({ from: side, to: side, amount: decimal("How much."), currency: changed.currency }),
+  ),
+  changes: Type.Array(
+    Type.Object({
+      ...changed,
+      amount: signedAmount,
+      previous_head: Type.String({ description: "The wallet's head before, in hexadecimal." }),
+    }),
+  ),
+  head: Type.String({ description: "SHA-256 over event_bytes, in hexadecimal." }),
+  event_bytes: Type.String({ description: "The event as it was hashed and stored, in Base64." }),
+});
+
+/** One transaction as REST shows it. */
+export type TransactionBody = Static<typeof transactionSchema>;
+
+const statementSchema = Type.Object({
+  wallet_id: changed.wallet_id,
+  user_id: changed.user_id,
+  currency: changed.currency,
+  from: Type.String({ format: "date-time" }),
+  to: Type.String({ format: "date-time" }),
+  opening_balance: decimal("The balance before the period; 0.0000 before the wallet existed."),
+  entries: Type.Array(entryReference, { description: "Oldest first." }),
+  closing_balance: decimal("The opening balance and the amounts of all entries."),
+  entry_count: Type.Integer(),
+  total_in: decimal("What came in."),
+  total_out: decimal("What went out, not negative."),
+  complete_to: Type.Integer({ description: "History was complete up to this position." }),
+});
+
+const minPosition = {
+  min_position: Type.Optional(
+    Type.String({
+      pattern: positionPattern,
+      description:
+        "Answer only once history is complete up to this position: give the header Position of a " +
+        "change to see it. 503 NOT_COMPLETE_YET when that takes too long.",
+      examples: ["4711"],
+    }),
+  ),
+};
+
+const completeTo = {
+  "History-Complete-To": Type.String({
+    description: "The answer holds everything up to this position.",
+  }),
+};
+
+/** GET /wallets/:id/history */
+export const listHistory = {
+  operationId: "listHistory",
+  summary: "List what happened to a wallet",
+  description: "One entry for each version. Pages stay whole while new entries arrive.",
+  tags: ["history"],
+  params: walletPath,
+  querystring: Type.Object({
+    from: Type.Optional(instant("Only what occurred at this instant or later.")),
+    to: Type.Optional(instant("Only what occurred before this instant.")),
+    kind: Type.Optional(
+      Type.String({
+        pattern: kindsPattern,
+        description: "Only these kinds, with commas between them.",
+        examples: ["wallet_funded,transfer_completed"],
+      }),
+    ),
+    direction: Type.Optional(
+      Type.String({
+        pattern: directionPattern,
+        default: "newest",
+        description: "Which entries come first.",
+      }),
+    ),
+    page_size: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: entriesMax,
+        default: entriesDefault,
+        description: "The most entries to answer with.",
+      }),
+    ),
+    page_token: Type.Optional(
+      Type.String({
+        maxLength: 200,
+        pattern: textPattern,
+        description: 'From the Link header with rel="next"; opaque. Without it, the first page.',
+      }),
+    ),
+    ...minPosition,
+  }),
+  response: {
+    200: json("One page of entries.", Type.Array(entryReference), { ...link, ...completeTo }),
+    ...problems(400, 404, 503, 504),
+  },
+};
+
+/** GET /wallets/:id/balance */
+export const getBalance = {
+  operationId: "getBalance",
+  summary: "Read what a wallet held at an instant",
+  description: "404 when the wallet did not exist then.",
+  tags: ["history"],
+  params: walletPath,
+  querystring: Type.Object({
+    at: Type.Optional(instant("Changes of this very instant are included. Now when left out.")),
+    ...minPosition,
+  }),
+  response: {
+    200: json("The balance, with the change that made it so.", balanceSchema, completeTo),
+    ...problems(400, 404, 503, 504),
+  },
+};
+
+/** GET /wallets/:id/statement */
+export const getStatement = {
+  operationId: "getStatement",
+  summary: "Make a statement of a period",
+  description:
+    "Opening balance, entries and closing balance, of any length. As CSV with Accept: text/csv or " +
+    "format=csv: the first row is the opening and the last one the closing; texts of callers that a " +
+    "spreadsheet would take for a formula begin with an apostrophe. An answer that breaks off ends " +
+    "without its closing.",
+  tags: ["history"],
+  params: walletPath,
+  querystring: Type.Object({
+    from: instant("The period's first instant."),
+    to: instant("The first instant after the period."),
+    format: Type.Optional(
+      Type.String({ pattern: formatPattern, description: "json or csv; goes before Accept." }),
+    ),
+    ...minPosition,
+  }),
+  response: {
+    200: {
+      description: "The statement.",
+      headers: completeTo,
+      content: {
+        "application/json": { schema: Type.Unsafe<Readable>(statementSchema) },
+        "text/csv": { schema: Type.Unsafe<Readable>(Type.String()) },
+      },
+    },
+    ...problems(400, 404, 503, 504),
+  },
+};
+
+/** GET /transactions/:transaction_id */
+export const getTransaction = {
+  operationId: "getTransaction",
+  summary: "Read a transaction",
+  description: "What moved, what each wallet became, and the bytes that prove it.",
+  tags: ["history"],
+  params: Type.Object({
+    transaction_id: Type.String({
+      format: "uuid",
+      pattern: uuidPattern,
+      description: "The transaction: a UUID in either case, as the header Transaction-Id gave it.",
+    }),
+  }),
+  querystring: Type.Object(minPosition),
+  response: {
+    200: json("The transaction.", transactionSchema, {}),
+    ...problems(400, 404, 503, 504),
+  },
+};
+
+function instant(description: string): ReturnType<typeof Type.String> {
+  return Type.String({
+    pattern: instantPattern,
+    description: `${description} In RFC 3339; a day, like 2026-01-31, is its beginning in UTC.`,
+    examples: ["2026-01-31T09:30:00Z"],
+  });
+}

@@ -1,0 +1,89 @@
+import { STATUS_CODES } from "node:http";
+import { type Static, type TSchema, type TString, Type } from "typebox";
+import { uuidPattern } from "./rest-patterns.ts";
+
+/** Why a request was not carried out: RFC 9457, media type application/problem+json. */
+export const problemSchema = Type.Object(
+  {
+    type: Type.String({ description: "Always about:blank: the reason says what went wrong." }),
+    title: Type.String({ description: "The status in words." }),
+    status: Type.Integer({ description: "The HTTP status." }),
+    detail: Type.String({ description: "What happened and what to change, for a person." }),
+    reason: Type.String({
+      description: "What happened, for a program.",
+      examples: ["INSUFFICIENT_BALANCE"],
+    }),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ field: Type.String(), detail: Type.String() }), {
+        description: "The fields to blame, at most 20.",
+      }),
+    ),
+  },
+  { $id: "Problem", description: "Why a request was not carried out." },
+);
+
+/** Why a request was not carried out. */
+export type ProblemBody = Static<typeof problemSchema>;
+
+const problemReference = Type.Unsafe<ProblemBody>({ $ref: "Problem#" });
+
+/** The path of one wallet. */
+export const walletPath = Type.Object({
+  id: Type.String({
+    format: "uuid",
+    pattern: uuidPattern,
+    description: "The wallet: a UUID in either case.",
+  }),
+});
+
+/** The header that leads to the next page. */
+export const link = {
+  Link: Type.String({ description: 'The next page, rel="next"; none on the last.' }),
+};
+
+const problemMeanings = {
+  400: "A field breaks its rule, or the state of the wallets does not allow it: see reason.",
+  404: "WALLET_NOT_FOUND or TRANSACTION_NOT_FOUND.",
+  412: "VERSION_CONFLICT: If-Match is not the wallet's version.",
+  413: "BODY_TOO_LARGE",
+  415: "UNSUPPORTED_MEDIA_TYPE: send JSON.",
+  422: "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input.",
+  503:
+    "OVERLOADED, DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN, NOT_COMPLETE_YET or UNAVAILABLE: a read, and " +
+    "what has an Idempotency-Key, may be repeated, after Retry-After's seconds if it is there.",
+  504: "DEADLINE_EXCEEDED: the outcome is unknown; repeat with the same Idempotency-Key.",
+} as const;
+
+type ProblemStatus = keyof typeof problemMeanings;
+
+/** An amount as REST answers it. */
+export function decimal(description: string): TString {
+  return Type.String({ description, examples: ["100.0000"] });
+}
+
+/** A successful answer in JSON. */
+export function json<Schema extends TSchema>(
+  description: string,
+  schema: Schema,
+  headers: Readonly<Record<string, TSchema>>,
+): JsonResponse<Schema> {
+  return { description, headers, content: { "application/json": { schema } } };
+}
+
+/** How a successful answer in JSON is described. */
+export interface JsonResponse<Schema extends TSchema> {
+  readonly description: string;
+  readonly headers: Readonly<Record<string, TSchema>>;
+  readonly content: { readonly "application/json": { readonly schema: Schema } };
+}
+
+/** The answers to a request that is not carried out. */
+export function problems(...statuses: readonly ProblemStatus[]): Record<string, object> {
+  const content = { "application/problem+json": { schema: problemReference } };
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const description = `${STATUS_CODES[status]}. ${problemMeanings[status]}`;
+      return [status, { description, content }];
+    }),
+  );
+}

@@ -1,0 +1,65 @@
+import { setTimeout } from "node:timers";
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import type { FastifyReply } from "fastify";
+import { clientSignals } from "./client-signals.ts";
+
+/**
+ * Opens a stream on behalf of an HTTP request, cancelled when its client is gone. Resolves once the
+ * first message is there, so that a refusal can still be answered with its status.
+ *
+ * @throws ConnectError, now or between messages
+ */
+export type StreamRpc = <I extends DescMessage, O extends DescMessage>(
+  reply: FastifyReply,
+  method: DescMethodServerStreaming<I, O>,
+  input: MessageInitShape<I>,
+) => Promise<AsyncIterable<MessageShape<O>>>;
+
+/** Makes the opener for one transport; the time-out is for the first message. */
+export function rpcStreamer(
+  transport: Transport,
+  limits: { readonly request_timeout_ms: number },
+): StreamRpc {
+  const signalOf = clientSignals();
+  return async (reply, method, input) => {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), limits.request_timeout_ms);
+    const signal = AbortSignal.any([signalOf(reply.raw.req.socket), late.signal]);
+    try {
+      const response = await transport.stream(
+        method,
+        signal,
+        undefined,
+        undefined,
+        justOne<MessageInitShape<typeof method.input>>(input),
+      );
+      const messages = response.message[Symbol.asyncIterator]();
+      return continued(await messages.next(), messages);
+    } catch (error) {
+      throw late.signal.aborted ? new ConnectError("No answer", Code.DeadlineExceeded) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+async function* continued<Message>(
+  first: IteratorResult<Message>,
+  messages: AsyncIterator<Message>,
+): AsyncGenerator<Message> {
+  try {
+    for (let next = first; next.done !== true; next = await messages.next()) yield next.value;
+  } finally {
+    await messages.return?.();
+  }
+}
+
+async function* justOne<Message>(message: Message): AsyncGenerator<Message> {
+  yield message;
+}
