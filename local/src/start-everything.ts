@@ -112,6 +112,7 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
         configuration: options.gateway,
         logger: createLogger("gateway"),
         walletTransport: wallet.transport,
+        historyTransport: history.transport,
       }),
     );
     return {
