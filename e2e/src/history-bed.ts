@@ -5,6 +5,7 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
+import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import { createLogger, type Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
@@ -30,32 +31,26 @@ export interface HistoryBed extends AsyncDisposable {
   readonly walletOwner: postgres.Sql<{ bigint: bigint }>;
 }
 
+/** In what a service of the bed differs from others. */
+export interface BedOptions {
+  /** Events travel over it; over the feed when left out. */
+  readonly kafka?: KafkaConfiguration;
+}
+
 const quiet = createLogger("test", { level: "silent", format: "json" });
 const messageBytesMax = 4 * 1024 * 1024;
 
 /** Starts both; history calls the wallet-service over gRPC. */
-export async function startHistoryBed(): Promise<HistoryBed> {
+export async function startHistoryBed(options: BedOptions = {}): Promise<HistoryBed> {
   return await buildWithResources(async (resources) => {
     const walletDatabase = resources.use(await createTestDatabase());
     const historyDatabase = resources.use(await createTestDatabase());
-    const wallet = resources.use(
-      await startWalletService({
-        configuration: walletServiceSchema.parse({
-          ...commonSettings(walletDatabase),
-          queue_length_max: 1_000,
-          cached_wallets_max: 1_000,
-          currencies: ["USD", "EUR"],
-          request_ids_kept_days: 7,
-        }),
-        logger: quiet,
-      }),
+    const wallet = resources.use(await startWallets(walletDatabase, options));
+    const { grpcPort: walletGrpcPort } = wallet;
+    const history = resources.use(
+      await startHistory(historyDatabase, { ...options, walletGrpcPort }),
     );
-    const history = resources.use(await startHistory(historyDatabase, wallet.grpcPort));
-    const open = (port: number): Transport & AsyncDisposable => {
-      const address = `127.0.0.1:${port}`;
-      const options = { address, messageBytesMax, deadlineDefaultMs: 10_000 };
-      return resources.use(createGrpcTransport(options));
-    };
+    const open = (port: number): Transport => resources.use(transportTo(port));
     const own = (database: TestDatabase): postgres.Sql<{ bigint: bigint }> => {
       const sql = postgres(database.ownerUrl, { max: 2, types: { bigint: postgres.BigInt } });
       resources.use({ [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) });
@@ -69,7 +64,7 @@ export async function startHistoryBed(): Promise<HistoryBed> {
       history: createClient(HistoryService, historyTransport),
       historyTransport,
       historyGrpcPort: history.grpcPort,
-      walletGrpcPort: wallet.grpcPort,
+      walletGrpcPort,
       historyDatabase,
       historyOwner: own(historyDatabase),
       walletOwner: own(walletDatabase),
@@ -78,26 +73,57 @@ export async function startHistoryBed(): Promise<HistoryBed> {
   });
 }
 
+/** Starts a wallet-service, a replica when the database has one already. */
+export async function startWallets(
+  database: TestDatabase,
+  { kafka }: BedOptions = {},
+): ReturnType<typeof startWalletService> {
+  const configuration = walletServiceSchema.parse({
+    ...commonSettings(database),
+    queue_length_max: 10_000,
+    cached_wallets_max: 1_000,
+    currencies: ["USD", "EUR"],
+    request_ids_kept_days: 7,
+  });
+  return await startWalletService({ configuration, logger: quiet, ...(kafka ? { kafka } : {}) });
+}
+
 /** Starts a history-service, a replica when the database has one already. */
 export async function startHistory(
   database: TestDatabase,
-  walletGrpcPort: number,
-  logger: Logger = quiet,
+  options: BedOptions & {
+    readonly walletGrpcPort: number;
+    readonly logger?: Logger;
+    /** Another way to the same database. */
+    readonly databaseUrl?: string;
+  },
 ): ReturnType<typeof startHistoryService> {
+  const { kafka, walletGrpcPort, logger = quiet, databaseUrl = database.serviceUrl } = options;
+  const common = commonSettings(database);
   const configuration = historyServiceSchema.parse({
-    ...commonSettings(database),
-    source: "feed",
+    ...common,
+    database: { ...common.database, url: databaseUrl },
+    source: kafka ? "kafka" : "feed",
     kafka_group: "pelikuni-history",
     wallet_service_address: `127.0.0.1:${walletGrpcPort}`,
   });
-  return await startHistoryService({ configuration, logger });
+  return await startHistoryService({ configuration, logger, ...(kafka ? { kafka } : {}) });
 }
 
-function commonSettings({ serviceUrl, ownerUrl }: TestDatabase): object {
-  return {
+/** A gRPC transport to a port of this machine. */
+export function transportTo(port: number): Transport & AsyncDisposable {
+  const address = `127.0.0.1:${port}`;
+  return createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs: 10_000 });
+}
+
+function commonSettings({ serviceUrl, ownerUrl }: TestDatabase): { readonly database: object } {
+  const common = {
     grpc: { host: "127.0.0.1", port: 0 },
     http: { host: "127.0.0.1", port: 0, cors_origins: [] },
-    database: { url: serviceUrl, migration_url: ownerUrl, connections_max: 4 },
     limits: {},
+  };
+  return {
+    ...common,
+    database: { url: serviceUrl, migration_url: ownerUrl, connections_max: 4 },
   };
 }

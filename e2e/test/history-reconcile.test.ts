@@ -13,7 +13,7 @@ beforeAll(async () => {
   // More than a page on either side.
   const created = await Promise.all(
     Array.from({ length: 1_200 }, (_, index) =>
-      inTurns(index, () => bed.wallets.createWallet({ userId: `user-${index}` })),
+      bed.wallets.createWallet({ userId: `user-${index}` }),
     ),
   );
   walletIds = created.map(({ wallet }) => wallet?.id ?? "").toSorted();
@@ -24,12 +24,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
-
-/** The queue of the wallet-service is bounded. */
-async function inTurns<T>(index: number, call: () => Promise<T>): Promise<T> {
-  await new Promise((resolve) => setTimeout(resolve, Math.floor(index / 400) * 50));
-  return await call();
-}
 
 async function reconcile(): Promise<ReconcileResponse["result"][]> {
   const results: ReconcileResponse["result"][] = [];
@@ -65,15 +59,15 @@ async function runCommand(
 }
 
 test("equal histories have no difference, while money goes on moving", async () => {
-  let moving = true;
+  const enough = new AbortController();
   const mover = (async () => {
-    while (moving) {
+    while (!enough.signal.aborted) {
       const [fromWalletId = "", toWalletId = ""] = walletIds;
       await bed.wallets.transfer({ fromWalletId, toWalletId, amount: "0.0001" });
     }
   })();
   const results = await reconcile();
-  moving = false;
+  enough.abort();
   await mover;
   expect(results).toEqual([
     {
@@ -116,7 +110,8 @@ test("each kind of difference is told, and the commands end with exit code 1", a
     `${at(-1)} missing in history`,
     `${invented} missing in wallets`,
   ];
-  expect(told.toSorted()).toEqual(expected.toSorted());
+  expect(new Set(told)).toEqual(new Set(expected));
+  expect(told).toHaveLength(expected.length);
   expect(results.at(-1)?.value).toMatchObject({ walletCount: 1_201n, differenceCount: 6n });
   const command = await runCommand("reconcile");
   expect(command.code).toBe(1);
@@ -130,7 +125,7 @@ test("each kind of difference is told, and the commands end with exit code 1", a
 });
 
 test("without a wallet-service the reconciliation says so, and the command ends with exit code 2", async () => {
-  await using alone = await startHistory(bed.historyDatabase, 1);
+  await using alone = await startHistory(bed.historyDatabase, { walletGrpcPort: 1 });
   const { output, code } = await runCommand("reconcile", `127.0.0.1:${alone.grpcPort}`);
   expect(output).toContain("The wallet-service does not answer");
   expect(code).toBe(2);
