@@ -6,6 +6,7 @@ import { measureEngine } from "./engine-part.ts";
 import { measureGrpc } from "./grpc-part.ts";
 import { listenForInterruption } from "./interruption.ts";
 import type { PartOptions } from "./part.ts";
+import { measureRelay } from "./relay-part.ts";
 import { formatPart, type PartResult } from "./report.ts";
 import { measureRest } from "./rest-part.ts";
 
@@ -13,6 +14,7 @@ const partsByName: ReadonlyMap<string, (options: PartOptions) => Promise<PartRes
   ["engine", measureEngine],
   ["rest", measureRest],
   ["grpc", measureGrpc],
+  ["relay", measureRelay],
 ]);
 
 const usage = `npm run bench -- [PART...] [OPTIONS]

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import { Kafka, type LogEntry, logLevel, type SASLOptions } from "kafkajs";
 import { z } from "zod";
 import type { Logger } from "./logger.ts";
+import { OperatorError } from "./operator-error.ts";
 
 const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,249}$/);
 
@@ -60,7 +61,7 @@ const authenticationTimeoutMs = 10_000;
  * Creates a client of the cluster; it connects nothing yet. What fails is thrown to the caller, who
  * logs it: the library's own lines, which tell every attempt, are logged as debug and trace.
  *
- * @throws when a file of the TLS settings cannot be read
+ * @throws OperatorError when a file of the TLS settings cannot be read
  */
 export function createKafka(configuration: UsedKafka, logger: Logger): Kafka {
   const { sasl } = configuration;
@@ -82,10 +83,18 @@ function tlsOptions(settings: KafkaConfiguration["ssl"]): ConnectionOptions | fa
   if (!settings.enabled) return false;
   const { ca_file: ca, certificate_file: cert, key_file: key } = settings;
   return {
-    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
-    ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
-    ...(key === undefined ? {} : { key: readFileSync(key) }),
+    ...(ca === undefined ? {} : { ca: readPem(ca) }),
+    ...(cert === undefined ? {} : { cert: readPem(cert) }),
+    ...(key === undefined ? {} : { key: readPem(key) }),
   };
+}
+
+function readPem(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new OperatorError(`A file of the settings kafka.ssl cannot be read: ${String(error)}`);
+  }
 }
 
 // Each mechanism has a type of its own there, though all of them look the same.
