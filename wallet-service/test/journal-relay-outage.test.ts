@@ -1,7 +1,6 @@
-import { randomInt } from "node:crypto";
 import { type EmbeddedKafka, startEmbeddedKafka } from "@pelikuni/local/embedded-kafka";
-import { isPortFree } from "@pelikuni/local/free-port";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { chooseLastingPort } from "../../e2e/src/lasting-port.ts";
 import { createTestDirectory } from "../../e2e/src/test-directory.ts";
 import { describeWithOwnKafka, singleNodeSettings } from "../../e2e/src/test-kafka.ts";
 import { readTopic } from "../../e2e/src/topic-reader.ts";
@@ -11,8 +10,6 @@ import { createEngineBed, type EngineBed, quiet } from "./test-engine.ts";
 
 // Each test has a broker of its own, which it stops and starts again.
 
-const portAttemptsMax = 20;
-
 let bed: EngineBed;
 let engine: WalletEngine;
 let directory: string;
@@ -21,20 +18,11 @@ beforeEach(async () => {
   bed = await createEngineBed();
   engine = bed.replica();
   directory = await createTestDirectory();
-  port = await choosePort();
+  port = await chooseLastingPort();
 });
 afterEach(async () => {
   await bed[Symbol.asyncDispose]();
 });
-
-/** A free port below those that systems give to outgoing connections: it must stay free. */
-async function choosePort(): Promise<number> {
-  for (let attempt = 1; attempt <= portAttemptsMax; attempt += 1) {
-    const candidate = randomInt(20_000, 30_000);
-    if (await isPortFree(candidate)) return candidate;
-  }
-  throw new Error("No free port was found.");
-}
 
 await describeWithOwnKafka("the journal relay while Kafka is away", () => {
   function startBroker(): Promise<EmbeddedKafka> {
