@@ -1,6 +1,6 @@
+import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { type ChainedSegment, readSegmentsBehind } from "./journal-store.ts";
-import type { JournalTail } from "./journal-tail.ts";
 
 /** One event of the journal, in its place. */
 export interface JournalEvent {
@@ -22,7 +22,7 @@ const bytesPerReadMax = 1024 * 1024;
  */
 export async function* readJournal(
   pool: DatabaseClient,
-  tail: JournalTail,
+  tail: PositionTail,
   afterPosition: bigint,
   signal: AbortSignal,
 ): AsyncGenerator<ChainedSegment> {
@@ -35,7 +35,7 @@ export async function* readJournal(
       if (signal.aborted) return;
       position = segment.firstPosition + BigInt(segment.events.length) - 1n;
     }
-    if (segments.length === 0) await tail.waitBeyond(position, signal);
+    if (segments.length === 0) await tail.waitFor(position + 1n, signal);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { UsedKafka } from "@pelikuni/runtime/kafka";
 import type { Leadership } from "@pelikuni/runtime/leadership";
+import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Kafka } from "kafkajs";
 import { eventsBehind, type JournalEvent } from "./change-feed.ts";
@@ -7,7 +8,6 @@ import { eventMessage } from "./event-message.ts";
 import { connectProducer, type TopicMessages } from "./event-producer.ts";
 import { advanceCursor, confirmLazily, readCursor } from "./journal-cursor-store.ts";
 import { type ChainedSegment, readSegmentsBehind } from "./journal-store.ts";
-import type { JournalTail } from "./journal-tail.ts";
 import { jsonEventMessage } from "./json-event.ts";
 
 /** From where to where events are published. */
@@ -16,7 +16,7 @@ export interface JournalPublication {
   readonly configuration: UsedKafka;
   /** For reading the journal. */
   readonly pool: DatabaseClient;
-  readonly tail: JournalTail;
+  readonly tail: PositionTail;
   /** Told where publishing begins, and then how far it has got. */
   readonly onPublished: (position: bigint) => void;
 }
@@ -54,7 +54,7 @@ export async function publishJournal(
     const segments = await (ahead ?? readBehind(pool, behind));
     const events = segments.flatMap((segment) => eventsBehind(segment, behind));
     const last = events.at(-1)?.position;
-    if (last === undefined) await tail.waitBeyond(behind, signal);
+    if (last === undefined) await tail.waitFor(behind + 1n, signal);
     // While the brokers take what was read, the database reads on.
     ahead = last === undefined ? undefined : readAhead(pool, last);
     for (const batch of batchesOf(events)) {

@@ -1,19 +1,19 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createKafka, type UsedKafka } from "@pelikuni/runtime/kafka";
 import { tryToLead } from "@pelikuni/runtime/leadership";
+import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
 import { readCursor } from "./journal-cursor-store.ts";
 import { publishJournal } from "./journal-publisher.ts";
 import { lastPosition } from "./journal-store.ts";
-import type { JournalTail } from "./journal-tail.ts";
 
 /** What the relay works with. */
 export interface JournalRelayOptions {
   readonly kafka: UsedKafka;
   /** For reading the journal. */
   readonly pool: DatabaseClient;
-  readonly tail: JournalTail;
+  readonly tail: PositionTail;
   /** Makes a client of one connection. */
   readonly openClient: (use: string) => DatabaseClient;
   readonly logger: Logger;

@@ -1,9 +1,9 @@
+import { createPositionTail, type PositionTail } from "@pelikuni/runtime/position-tail";
 import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { ResourceStack } from "@pelikuni/runtime/resource-stack";
 import type { Logger } from "pino";
 import { createGroupCommit, type GroupCommit } from "./group-commit.ts";
 import { lastPosition } from "./journal-store.ts";
-import { createJournalTail, type JournalTail } from "./journal-tail.ts";
 import { createRepeatedRequests } from "./repeated-requests.ts";
 import { createWalletCache } from "./wallet-cache.ts";
 import { createWalletReader, type WalletReader } from "./wallet-reader.ts";
@@ -15,7 +15,7 @@ export interface WalletEngine {
   readonly reader: WalletReader;
   /** For reads. */
   readonly pool: DatabaseClient;
-  readonly tail: JournalTail;
+  readonly tail: PositionTail;
   /** Makes a client of one connection, for whoever needs a transaction; he disposes it. */
   readonly openClient: (use: string) => DatabaseClient;
 }
@@ -47,7 +47,7 @@ export function createWalletEngine(
     return createDatabaseClient({ url, applicationName, connectionsMax, callTimeoutMs, logger });
   };
   const pool = resources.use(client(options.connectionsMax, "reads"));
-  const tail = createJournalTail(() => pool.read(lastPosition), tailPollIntervalMs);
+  const tail = createPositionTail(() => pool.read(lastPosition), tailPollIntervalMs);
   const reader = createWalletReader((ids) => pool.read((sql) => findWallets(sql, ids)));
   const groupCommit = createGroupCommit({
     committer: resources.use(client(1, "commits")),
@@ -55,7 +55,7 @@ export function createWalletEngine(
     repeated: createRepeatedRequests(pool, logger),
     cache: createWalletCache(options.cachedWalletsMax),
     now: options.now,
-    onCommit: (position) => tail.committed(position),
+    onCommit: (position) => tail.reached(position),
     queueLengthMax: options.queueLengthMax,
     logger,
   });
