@@ -6,6 +6,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import type { Logger } from "@pelikuni/runtime/logger";
 import type { FastifyReply } from "fastify";
 import { clientSignals } from "./client-signals.ts";
 
@@ -25,6 +26,7 @@ export type StreamRpc = <I extends DescMessage, O extends DescMessage>(
 export function rpcStreamer(
   transport: Transport,
   limits: { readonly request_timeout_ms: number },
+  logger: Logger,
 ): StreamRpc {
   const signalOf = clientSignals();
   return async (reply, method, input) => {
@@ -40,7 +42,11 @@ export function rpcStreamer(
         justOne<MessageInitShape<typeof method.input>>(input),
       );
       const messages = response.message[Symbol.asyncIterator]();
-      return continued(await messages.next(), messages);
+      const breakOff = (error: unknown): void => {
+        // The status is sent already: all that is left is to cut the connection, and to tell here.
+        if (!signal.aborted) logger.warn({ error, rpc: method.name }, "An answer broke off");
+      };
+      return continued(await messages.next(), messages, breakOff);
     } catch (error) {
       throw late.signal.aborted ? new ConnectError("No answer", Code.DeadlineExceeded) : error;
     } finally {
@@ -52,9 +58,13 @@ export function rpcStreamer(
 async function* continued<Message>(
   first: IteratorResult<Message>,
   messages: AsyncIterator<Message>,
+  breakOff: (error: unknown) => void,
 ): AsyncGenerator<Message> {
   try {
     for (let next = first; next.done !== true; next = await messages.next()) yield next.value;
+  } catch (error) {
+    breakOff(error);
+    throw error;
   } finally {
     await messages.return?.();
   }

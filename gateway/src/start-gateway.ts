@@ -85,7 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resources.use({ [Symbol.asyncDispose]: () => stop(app, configuration) });
     await collectOpenApi(app);
     registerRoutes(app, rpcCaller(wallets, configuration));
-    const stream = rpcStreamer(history, configuration);
+    const stream = rpcStreamer(history, configuration, logger);
     registerHistoryRoutes(app, rpcCaller(history, configuration), stream);
     await serveDocumentation(app);
     const port = await listen(app, configuration);
