@@ -63,8 +63,12 @@ await describeOverKafka("the services of docker-compose.yml", (kafka) => {
     const topic = `${kafka.brokers[0]} ${system?.topic}`;
     const read = `node ${example}/export-topic.mjs ${topic} | sort -t: -k2,2n`;
     const pipe = `${read} | python3 ${example}/verify_journal.py - --to 4`;
-    const { stdout, stderr } = spawnSync("sh", ["-c", pipe], { cwd: project, encoding: "utf8" });
-    expect(stdout + stderr).toContain("Everything fits: 4 events");
+    const result = spawnSync("bash", ["-o", "pipefail", "-c", pipe], {
+      cwd: project,
+      encoding: "utf8",
+    });
+    expect(result.stdout).toContain("Everything fits: 4 events");
+    expect(result).toMatchObject({ stderr: "", status: 0 });
   });
 });
 

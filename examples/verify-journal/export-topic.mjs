@@ -39,13 +39,14 @@ if (unread.size > 0) {
 }
 
 /** Prints a batch, and tells when it was the last one. */
-function readBatch({ partition, messages, lastOffset }, done) {
+function readBatch(batch, done) {
+  const { partition, messages } = batch;
   const end = unread.get(partition);
   if (end === undefined) return;
   for (const { offset, value, headers } of messages) {
     if (BigInt(offset) < end) print(value, headers);
   }
-  if (BigInt(lastOffset()) + 1n >= end) unread.delete(partition);
+  if (BigInt(batch.lastOffset()) + 1n >= end) unread.delete(partition);
   if (unread.size === 0) done();
 }
 
