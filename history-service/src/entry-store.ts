@@ -155,7 +155,8 @@ export async function readEntriesOfEvents(
   { behind, upTo }: { behind: bigint; upTo: bigint },
 ): Promise<EntryToVerify[]> {
   return await sql<EntryToVerify[]>`
-    select ${entryColumns(sql)}, ${headBefore(sql)} from entries where position > ${behind} and position <= ${upTo} order by position, version`;
+    select ${entryColumns(sql)}, ${headBefore(sql)} from entries
+    where position > ${behind} and position <= ${upTo} order by position, version`;
 }
 
 /** Finds entries above a position that have no event, lowest first. */

@@ -4,6 +4,8 @@ import type { Logger } from "pino";
 import postgres from "postgres";
 import {
   advanceCompleteness,
+  type EncodedBatch,
+  encodeBatch,
   HistoryForked,
   IngestionStopped,
   ingestEvents,
@@ -28,7 +30,8 @@ export interface EventIngestion {
   resume(): Promise<bigint>;
   /**
    * Takes in messages in any order, repeated ones too; afterwards all of them are stored or parked.
-   * They are decoded at once, and stored after those given before. When it throws, some may be: the same messages may be given again.
+   * They are decoded at once, and stored after those given before. When it throws, some may be: the
+   * same messages may be given again.
    *
    * @throws IngestionStopped when a message contradicts what is known, and ever after
    * @throws DatabaseUnavailable
@@ -60,11 +63,11 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
   const { writer, tail, logger } = parts;
   let mark = 0n;
   let stored: Promise<void> = Promise.resolve();
-  let stopped: IngestionStopped | undefined;
+  let fork: HistoryForked | undefined;
 
-  async function store(events: readonly PlacedEvent[]): Promise<void> {
+  async function store(batch: EncodedBatch): Promise<void> {
     const completeTo = await writer
-      .call((sql) => ingestEvents(sql, events))
+      .call((sql) => ingestEvents(sql, batch))
       .catch((error: unknown) => {
         throw ingestFault(error);
       });
@@ -84,16 +87,17 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
   }
 
   /** Stores a batch; what the database refuses by itself is parked, and the rest goes in. */
-  async function storeOrPark(events: readonly ArrivedEvent[]): Promise<void> {
+  async function storeOrPark(batch: EncodedBatch, events: readonly ArrivedEvent[]): Promise<void> {
     try {
-      await store(events.map(({ event }) => event));
+      await store(batch);
     } catch (error) {
       if (!blamesData(error)) throw error;
       const [only] = events;
       if (only === undefined || events.length > 1) {
         const middle = events.length >> 1;
-        await storeOrPark(events.slice(0, middle));
-        await storeOrPark(events.slice(middle));
+        for (const half of [events.slice(0, middle), events.slice(middle)]) {
+          await storeOrPark(encode(half), half);
+        }
       } else await park(only.message, `The database refuses it: ${String(error)}`);
     }
   }
@@ -110,12 +114,12 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
     return turn;
   }
 
-  async function stop(fork: HistoryForked): Promise<never> {
-    const reason = `History has forked: ${fork.message}.`;
+  async function stop(found: HistoryForked): Promise<never> {
+    fork = found;
+    const reason = `History has forked: ${found.message}.`;
     logger.fatal({ reason }, "HISTORY HAS FORKED. Nothing is taken in any more.");
     await writer.call((sql) => stopIngestion(sql, reason, parts.now()));
-    stopped = new IngestionStopped(reason, { cause: fork });
-    throw stopped;
+    throw new IngestionStopped(reason, { cause: found });
   }
 
   return {
@@ -128,12 +132,13 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
     ingest(messages) {
       const batch = arrange(messages);
       return inTurn(async () => {
-        if (stopped) throw stopped;
+        // It was found before, and perhaps could not be noted.
+        if (fork) await stop(fork);
         for (const { message, reason } of batch.unreadable) await park(message, reason);
         if (batch.fork) await stop(batch.fork);
         if (batch.events.length === 0) return;
         try {
-          await storeOrPark(batch.events);
+          await storeOrPark(batch.encoded, batch.events);
         } catch (error) {
           if (!(error instanceof HistoryForked)) throw error;
           await stop(error);
@@ -145,7 +150,7 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
       const event = placeEvent(message);
       if (typeof event === "string") return event;
       try {
-        await store([event]);
+        await store(encodeBatch([event]));
         return undefined;
       } catch (error) {
         if (error instanceof HistoryForked)
@@ -166,12 +171,13 @@ interface ArrivedEvent {
 interface ArrangedBatch {
   /** Each position once. */
   readonly events: readonly ArrivedEvent[];
+  readonly encoded: EncodedBatch;
   readonly unreadable: readonly { readonly message: ArrivedMessage; readonly reason: string }[];
   /** Set when two messages contradict each other. */
   readonly fork: HistoryForked | undefined;
 }
 
-/** Decodes messages and sorts them by what is to be done with them. */
+/** Decodes messages, sorts them by what is to be done with them, and encodes them for that. */
 function arrange(messages: readonly ArrivedMessage[]): ArrangedBatch {
   const events = new Map<bigint, ArrivedEvent>();
   const unreadable: { message: ArrivedMessage; reason: string }[] = [];
@@ -186,7 +192,12 @@ function arrange(messages: readonly ArrivedMessage[]): ArrangedBatch {
     if (before === undefined) events.set(event.position, { message, event });
     else if (!isSame(before, event)) fork ??= forkWithin(before, event);
   }
-  return { events: [...events.values()], unreadable, fork };
+  const arrived = [...events.values()];
+  return { events: arrived, encoded: encode(arrived), unreadable, fork };
+}
+
+function encode(events: readonly ArrivedEvent[]): EncodedBatch {
+  return encodeBatch(events.map(({ event }) => event));
 }
 
 /** The event in its place, or why there is none. */

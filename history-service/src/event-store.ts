@@ -23,32 +23,74 @@ export class IngestionStopped extends Error {
 /** How many positions one call may look at while it moves the mark of completeness. */
 export const positionsPerAdvanceMax = 50_000n;
 
+/** A batch of events as the database takes it: an array literal for each column. */
+export interface EncodedBatch {
+  readonly events: Readonly<Record<EventColumn, string>>;
+  readonly entries: Readonly<Record<EntryColumn, string>>;
+}
+
+type EventColumn =
+  | "position"
+  | "transactionId"
+  | "occurredAt"
+  | "requestId"
+  | "hash"
+  | "bytes"
+  | "journalHash";
+type EntryColumn = "position" | Exclude<keyof HistoryEntry, "previousHead">;
+
 /**
- * Takes in a batch of events, all or nothing; those that are there already change nothing.
+ * Encodes a batch of events.
  *
  * @param events each position once
- * @returns the position that history is complete to
- * @throws PostgresError, of which `ingestFault` tells the meaning
  */
-export async function ingestEvents(sql: Sql, events: readonly PlacedEvent[]): Promise<bigint> {
+export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
   const entries = events.flatMap((event) => {
     return event.entries.map((entry) => ({ ...entry, position: event.position }));
   });
   const ofEvents = column(events);
   const ofEntries = column<HistoryEntry & { position: bigint }>(entries);
+  return {
+    events: {
+      position: ofEvents((event) => event.position),
+      transactionId: ofEvents((event) => event.transactionId),
+      occurredAt: ofEvents((event) => new Date(event.occurredAtMs)),
+      requestId: ofEvents((event) => event.requestId),
+      hash: ofEvents((event) => event.hash),
+      bytes: ofEvents((event) => event.bytes),
+      journalHash: ofEvents((event) => event.journalHash ?? null),
+    },
+    entries: {
+      position: ofEntries((entry) => entry.position),
+      walletId: ofEntries((entry) => entry.walletId),
+      version: ofEntries((entry) => entry.version),
+      kind: ofEntries((entry) => entry.kind),
+      amount: ofEntries((entry) => entry.amount),
+      currency: ofEntries((entry) => entry.currency),
+      balance: ofEntries((entry) => entry.balance),
+      held: ofEntries((entry) => entry.held),
+      status: ofEntries((entry) => entry.status),
+      userId: ofEntries((entry) => entry.userId),
+    },
+  };
+}
+
+/**
+ * Takes in a batch of events, all or nothing; those that are there already change nothing.
+ *
+ * @returns the position that history is complete to
+ * @throws PostgresError, of which `ingestFault` tells the meaning
+ */
+export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<bigint> {
+  const { events, entries } = batch;
   const rows = await sql<{ completeTo: bigint }[]>`
-      select ingest_events(
-        ${ofEvents((event) => event.position)}, ${ofEvents((event) => event.transactionId)},
-        ${ofEvents((event) => new Date(event.occurredAtMs))}, ${ofEvents((event) => event.requestId)},
-        ${ofEvents((event) => event.hash)}, ${ofEvents((event) => event.bytes)},
-        ${ofEvents((event) => event.journalHash ?? null)},
-        ${ofEntries((entry) => entry.position)}, ${ofEntries((entry) => entry.walletId)},
-        ${ofEntries((entry) => entry.version)}, ${ofEntries((entry) => entry.kind)},
-        ${ofEntries((entry) => entry.amount)}, ${ofEntries((entry) => entry.currency)},
-        ${ofEntries((entry) => entry.balance)}, ${ofEntries((entry) => entry.held)},
-        ${ofEntries((entry) => entry.status)}, ${ofEntries((entry) => entry.userId)},
-        ${positionsPerAdvanceMax}
-      ) as "completeTo"`;
+    select ingest_events(
+      ${events.position}, ${events.transactionId}, ${events.occurredAt}, ${events.requestId},
+      ${events.hash}, ${events.bytes}, ${events.journalHash},
+      ${entries.position}, ${entries.walletId}, ${entries.version}, ${entries.kind},
+      ${entries.amount}, ${entries.currency}, ${entries.balance}, ${entries.held},
+      ${entries.status}, ${entries.userId}, ${positionsPerAdvanceMax}
+    ) as "completeTo"`;
   return rows[0]?.completeTo ?? 0n;
 }
 
@@ -112,7 +154,8 @@ export async function findMissing(
   return await sql<PositionRange[]>`
     select n.before + 1 as first, n.position - 1 as last
     from (
-      select e.position, lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
+      select e.position,
+        lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
       from events e where e.position > ${completeTo}
     ) n
     where n.position > n.before + 1 order by n.position limit ${rangesMax}`;
@@ -208,6 +251,14 @@ export async function findAnchorBefore(
     select position, journal_hash as "journalHash" from events
     where position < ${position} and journal_hash is not null order by position desc limit 1`;
   return rows[0];
+}
+
+/** The first segment end at a position or behind it. */
+export async function findAnchorFrom(sql: Sql, position: bigint): Promise<bigint | undefined> {
+  const rows = await sql<{ position: bigint }[]>`
+    select position from events
+    where position >= ${position} and journal_hash is not null order by position limit 1`;
+  return rows[0]?.position;
 }
 
 function eventColumns(sql: Sql): ReturnType<Sql> {

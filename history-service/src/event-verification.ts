@@ -25,7 +25,7 @@ export function recomputeEvent(stored: StoredEvent): DecodedEvent | string {
   if (typeof decoded === "string") return decoded;
   if (!isEqual(decoded.hash, stored.hash)) return "The event's bytes do not have its hash.";
   if (decoded.transactionId !== stored.transactionId) {
-    return `The event is stored as transaction ${stored.transactionId}, its bytes say ${decoded.transactionId}.`;
+    return `The event is stored as transaction ${stored.transactionId}, its bytes say another one.`;
   }
   if (decoded.occurredAtMs !== stored.occurredAt.getTime()) {
     return "The event's occurred_at is not what its bytes say.";

@@ -54,7 +54,10 @@ function messageOf(refusal: HistoryRefusal): string {
     case "PARKED_EVENT_NOT_FOUND":
       return `No message is parked under the number ${refusal.id}`;
     case "NOT_COMPLETE_YET":
-      return `History is complete up to position ${refusal.completeTo}, not yet ${refusal.position}; try again`;
+      return (
+        `History is complete up to position ${refusal.completeTo}, ` +
+        `not yet ${refusal.position}; try again`
+      );
     case "HISTORY_DAMAGED":
       return `The entries of wallet ${refusal.walletId} do not add up; VerifyWallet says where`;
     case "DATABASE_UNAVAILABLE":

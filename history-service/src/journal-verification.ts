@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { type EntryToVerify, findEntriesWithoutEvent, readEntriesOfEvents } from "./entry-store.ts";
-import { findAnchorBefore, readEvents, type StoredEvent } from "./event-store.ts";
+import { findAnchorBefore, findAnchorFrom, readEvents, type StoredEvent } from "./event-store.ts";
 import { compareEntries, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
 
 /** How far a verification has come. */
@@ -54,6 +54,33 @@ export async function* verifyJournal(
   const strays = await pool.read((sql) => findEntriesWithoutEvent(sql, { behind: to, limit }));
   const findings = strays.map(entryWithoutEvent);
   yield { verifiedTo, findings, journalHash: chain.journalHash() };
+}
+
+/**
+ * Recomputes the hash of the segment that holds a position.
+ *
+ * @returns undefined when it fits, or when the segment's end has not arrived yet
+ * @throws DatabaseUnavailable
+ */
+export async function verifySegment(
+  pool: DatabaseClient,
+  position: bigint,
+): Promise<Finding | undefined> {
+  const end = await pool.read((sql) => findAnchorFrom(sql, position));
+  if (end === undefined) return undefined;
+  const anchor = await pool.read((sql) => findAnchorBefore(sql, position));
+  const chain = createChain(anchor?.position ?? 0n, anchor?.journalHash);
+  const limit = Number(eventsPerReadMax);
+  for (let behind = anchor?.position ?? 0n; behind < end; behind += eventsPerReadMax) {
+    const reached = behind;
+    const part = { behind: reached, upTo: reached + eventsPerReadMax, limit };
+    for (const event of await pool.read((sql) => readEvents(sql, part))) {
+      if (event.position > end) break;
+      const [finding] = chain.add(event.position, event, false);
+      if (finding !== undefined) return finding;
+    }
+  }
+  return undefined;
 }
 
 function verifyPart(
@@ -139,7 +166,7 @@ function createChain(behind: bigint, anchor: Uint8Array | undefined): SegmentCha
       hash = beginSegment(journalHash, firstPosition);
       eventMissing = false;
       if (silent) return [];
-      const description = `The segment of positions ${first} to ${position} does not have its hash.`;
+      const description = `The segment from position ${first} to ${position} lacks its hash.`;
       return [{ position: first, walletId: "", version: 0n, description }];
     },
   };

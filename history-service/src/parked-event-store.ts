@@ -38,7 +38,8 @@ export async function parkMessage(
   reason: string,
 ): Promise<void> {
   await sql`
-    insert into parked_events (topic, partition, message_offset, position, journal_hash, value, reason)
+    insert into parked_events
+      (topic, partition, message_offset, position, journal_hash, value, reason)
     values (${origin.topic}, ${origin.partition}, ${origin.offset}, ${position ?? null},
       ${journalHash ? Buffer.from(journalHash) : null}, ${Buffer.from(bytes)}, ${reason})
     on conflict do nothing`;

@@ -105,7 +105,7 @@ function told(known: KnownWallet | undefined): string {
   return known ? `balance ${known.balance}, version ${known.version}` : "";
 }
 
-/** Joins two walks in the same order by wallet id; where one side lacks a wallet, it is undefined. */
+/** Joins two walks in the order of wallet ids; a side that lacks a wallet is undefined there. */
 async function* pairs(
   left: AsyncGenerator<KnownWallet>,
   right: AsyncGenerator<KnownWallet>,

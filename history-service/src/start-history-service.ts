@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient, type Transport } from "@connectrpc/connect";
-import { HistoryService as HistoryServiceContract } from "@pelikuni/gen/history/v1/history_service_pb";
+import { HistoryService as Contract } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
@@ -137,7 +137,7 @@ async function serve(
   const { grpc, http, limits } = configuration;
   try {
     return await startRpcServer({
-      services: [rpcService(HistoryServiceContract, historyRpc(parts))],
+      services: [rpcService(Contract, historyRpc(parts))],
       descriptorSet: await readFile(
         fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
       ),

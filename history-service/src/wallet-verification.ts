@@ -3,6 +3,7 @@ import { storedUnits } from "./amount-units.ts";
 import { type EntryToVerify, readTrail } from "./entry-store.ts";
 import { countEvents, findMentions, findMissing, readEventsAt } from "./event-store.ts";
 import { entryDifference, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
+import { verifySegment } from "./journal-verification.ts";
 
 /** Whether a wallet's trail is whole. */
 export interface WalletVerification {
@@ -25,8 +26,8 @@ const versionsPerReadMax = 500;
 const positionsPerScanMax = 20_000n;
 
 /**
- * Walks a wallet's versions and recomputes each from the stored event. Then looks for what should be
- * there and is not: behind the last version no stored event may mention the wallet, and no position
+ * Walks a wallet's versions and recomputes each from the stored event. Then looks for what should
+ * be there and is not: behind the last version no stored event may mention the wallet, and no position
  * may be missing.
  *
  * @param completeTo the position up to which to look
@@ -41,6 +42,7 @@ export async function verifyWallet(
   const trail: Trail = { versions: 0n, head: undefined, balance: 0n, position: 0n };
   const finding =
     (await walkTrail(pool, walletId, completeTo, trail)) ??
+    (await verifyLastSegment(pool, walletId, trail)) ??
     (await lookBehind(pool, walletId, completeTo, trail));
   if (finding === undefined && trail.versions === 0n) return undefined;
   return { verifiedVersions: trail.versions, head: trail.head, finding };
@@ -96,6 +98,20 @@ function stepDifference(
     return "The balance before and the amount do not add up to the balance.";
   }
   return entryDifference(event, change, entry);
+}
+
+/**
+ * What was forged before the last version breaks the chain of heads. A forged last version, hash and
+ * entry included, shows in its segment alone.
+ */
+async function verifyLastSegment(
+  pool: DatabaseClient,
+  walletId: string,
+  { position, versions }: Trail,
+): Promise<Finding | undefined> {
+  if (versions === 0n) return undefined;
+  const finding = await verifySegment(pool, position);
+  return finding && { ...finding, walletId, version: versions - 1n };
 }
 
 /** Looks through the events behind the last version, which are none of this wallet's. */

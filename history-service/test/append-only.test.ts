@@ -48,6 +48,7 @@ test("the service's role owns nothing, and cannot disable a trigger", async () =
   const disabling = service`alter table events disable trigger append_only`;
   await expect(disabling).rejects.toThrow("must be owner");
   const rows = await service`select (select count(*)::int from events) as events,
-    (select count(*)::int from entries) as entries, (select count(*)::int from parked_events) as parked`;
+    (select count(*)::int from entries) as entries,
+    (select count(*)::int from parked_events) as parked`;
   expect(rows[0]).toEqual({ events: 1, entries: 1, parked: 1 });
 });

@@ -211,7 +211,8 @@ test("a parked message is taken in once this release can read it, and only then"
   const { position, bytes, journalHash } = at(3);
   // As a release that did not know the kind would have parked it.
   await bed.owner`
-    insert into parked_events (topic, partition, message_offset, position, journal_hash, value, reason)
+    insert into parked_events
+      (topic, partition, message_offset, position, journal_hash, value, reason)
     values ('wallet-events', 0, 7, ${position ?? null}, ${Buffer.from(journalHash ?? [])},
       ${Buffer.from(bytes)}, 'of an unknown kind')`;
   const ids = (await bed.owner<{ id: bigint }[]>`select id from parked_events order by id`).map(

@@ -52,7 +52,7 @@ async function tables(): Promise<string[]> {
   return rows.map(({ row }) => row);
 }
 
-/** A way to deliver: which messages, again and again perhaps, in which batches, by which replica. */
+/** A way to deliver: which messages, perhaps repeated, in which batches, by which replica. */
 const delivery = fc.array(
   fc.record({
     replica: fc.nat(1),

@@ -1,0 +1,102 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import { createLogger } from "@pelikuni/runtime/logger";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  historyServiceSchema,
+  type HistoryService as RunningHistory,
+  startHistoryService,
+} from "../src/start-history-service.ts";
+import { createJournalMaker, type JournalMaker } from "./journal-maker.ts";
+import { createHistoryBed, type HistoryBed } from "./test-history.ts";
+
+// The service under test has no source: what it knows arrives through another replica's ingestion.
+
+let bed: HistoryBed;
+let service: RunningHistory;
+let history: Client<typeof HistoryService>;
+let journal: JournalMaker;
+let alice: string;
+beforeEach(async () => {
+  bed = await createHistoryBed();
+  const configuration = historyServiceSchema.parse({
+    grpc: { host: "127.0.0.1", port: 0 },
+    http: { host: "127.0.0.1", port: 0, cors_origins: [] },
+    database: { url: bed.database.serviceUrl, connections_max: 4 },
+    limits: {},
+    source: "feed",
+    kafka_group: "pelikuni-history",
+    wallet_service_address: "127.0.0.1:1",
+  });
+  const logger = createLogger("test", { level: "silent", format: "json" });
+  service = await startHistoryService({ configuration, logger });
+  history = createClient(HistoryService, service.transport);
+  journal = createJournalMaker("gap");
+  alice = journal.createWallet();
+  for (let count = 0; count < 9; count += 1) journal.fund(alice, 10_000n);
+  // Position 6, Alice's version 5, is missing.
+  const { messages } = journal;
+  await bed.ingestion.ingest([...messages.slice(0, 5), ...messages.slice(6)]);
+});
+afterEach(async () => {
+  await service[Symbol.asyncDispose]();
+  await bed[Symbol.asyncDispose]();
+});
+
+function heal(): Promise<void> {
+  return bed.ingestion.ingest(journal.messages.slice(5, 6));
+}
+
+test("what lies above a gap is not shown before the gap has healed", async () => {
+  const list = () => history.listEntries({ walletId: alice });
+  const shown = async () => (await list()).entries.map(({ version }) => Number(version));
+  const now = async () => (await history.getBalanceAt({ walletId: alice })).entry?.balance;
+  expect(await shown()).toEqual([4, 3, 2, 1, 0]);
+  expect((await list()).completeTo).toBe(5n);
+  expect(await now()).toBe("4.0000");
+  expect((await history.verifyWallet({ walletId: alice })).valid).toBe(true);
+  await heal();
+  expect(await shown()).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+  expect(await now()).toBe("9.0000");
+});
+
+test("a statement ends below a gap, and says so", async () => {
+  const parts = [];
+  const [from, to] = [{ seconds: 0n }, { seconds: 10_000_000_000n }];
+  for await (const { part } of history.getStatement({ walletId: alice, from, to }))
+    parts.push(part);
+  expect(parts.at(-1)).toMatchObject({
+    case: "closing",
+    value: { closingBalance: "4.0000", entryCount: 5n, completeTo: 5n },
+  });
+});
+
+test("a transaction above a gap is shown: nothing is missing in it", async () => {
+  const last = journal.messages.at(-1);
+  const [row] = await bed.owner<{ id: string }[]>`
+    select transaction_id as id from events where position = ${last?.position ?? 0n}`;
+  const { position } = await history.getTransaction({ transactionId: row?.id ?? "" });
+  expect(position).toBe(10n);
+});
+
+test("who waits for a position above a gap is answered once it heals", async () => {
+  const waiting = history.listEntries({ walletId: alice, minPosition: 10n });
+  const missing = await history.getCompleteness({});
+  expect(missing).toMatchObject({ completeTo: 5n, missing: [{ first: 6n, last: 6n }] });
+  await heal();
+  expect((await waiting).entries).toHaveLength(10);
+});
+
+test("a watcher gets what lies above a gap in order, once it heals", async () => {
+  const seen: number[] = [];
+  const watching = (async () => {
+    for await (const { entry } of history.watchWallet({ walletId: alice })) {
+      seen.push(Number(entry?.version));
+      if (seen.length === 10) return;
+    }
+  })();
+  await expect.poll(() => seen).toEqual([0, 1, 2, 3, 4]);
+  await heal();
+  await watching;
+  expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
