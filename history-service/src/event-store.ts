@@ -145,7 +145,13 @@ export interface PositionRange {
   readonly last: bigint;
 }
 
-/** Finds positions that are missing below the highest one, lowest first. */
+// So many stored events are looked at: behind a gap there may be any number.
+const eventsLookedThroughMax = 100_000;
+
+/**
+ * Finds positions that are missing between what is there, lowest first, as far as they lie among the
+ * next 100,000 events.
+ */
 export async function findMissing(
   sql: Sql,
   completeTo: bigint,
@@ -156,7 +162,10 @@ export async function findMissing(
     from (
       select e.position,
         lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
-      from events e where e.position > ${completeTo}
+      from (
+        select i.position from events i where i.position > ${completeTo}
+        order by i.position limit ${eventsLookedThroughMax}
+      ) e
     ) n
     where n.position > n.before + 1 order by n.position limit ${rangesMax}`;
 }

@@ -68,6 +68,7 @@ export async function readTopic(
     });
     await end.reached;
   } finally {
+    end.release();
     await consumer.disconnect();
   }
 }
@@ -96,18 +97,23 @@ async function readBatch(
   }
 }
 
+interface EndOfReading {
+  readonly reached: Promise<void>;
+  readonly fail: (error: Error) => void;
+  /** Forgets whoever may ask for the end. */
+  readonly release: () => void;
+}
+
 /** The end of reading: asked for, or by a failure that the consumer does not survive. */
-function createEnd(
-  consumer: Consumer,
-  stop: AbortSignal,
-): { readonly reached: Promise<void>; readonly fail: (error: Error) => void } {
+function createEnd(consumer: Consumer, stop: AbortSignal): EndOfReading {
+  const released = new AbortController();
   let fail: (error: Error) => void = () => undefined;
   const reached = new Promise<void>((resolve, reject) => {
     fail = reject;
-    stop.addEventListener("abort", () => resolve(), { once: true });
+    stop.addEventListener("abort", () => resolve(), { signal: released.signal });
     consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
   });
   // It may fail before anybody waits for it.
   reached.catch(() => undefined);
-  return { reached, fail };
+  return { reached, fail, release: () => released.abort() };
 }

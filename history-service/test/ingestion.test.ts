@@ -206,6 +206,34 @@ test.for(Object.keys(unreadable))(
   },
 );
 
+test("an event that the database refuses is parked alone, and its neighbours go in", async () => {
+  // Stands for a rule of the tables that decoding does not know.
+  await bed.owner`alter table entries add constraint refused check (request_id <> 'request 7')`;
+  await bed.ingestion.ingest(messages);
+  await bed.owner`alter table entries drop constraint refused`;
+  expect(await readCompleteness(bed.pool)).toMatchObject({
+    completeTo: 6n,
+    highestPosition: 15n,
+    missing: [{ first: 7n, last: 7n }],
+    parkedCount: 1n,
+  });
+  const [parked] = await bed.owner<{ id: bigint; reason: string }[]>`
+    select id, reason from parked_events`;
+  expect(parked?.reason).toContain("The database refuses it");
+  const parts = { pool: bed.pool, ingestion: bed.ingestion, now: Date.now };
+  expect(await replayParkedEvent(parts, parked?.id ?? 0n)).toEqual({ outcome: "replayed" });
+  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 15n, parkedCount: 0n });
+});
+
+test("what the database refuses for other reasons is an error, and parks nothing", async () => {
+  await bed.owner`alter function ingest_events rename to ingest_events_away`;
+  await expect(bed.ingestion.ingest(messages)).rejects.toThrow("does not exist");
+  await bed.owner`alter function ingest_events_away rename to ingest_events`;
+  expect(await readCompleteness(bed.pool)).toMatchObject({ highestPosition: 0n, parkedCount: 0n });
+  await bed.ingestion.ingest(messages);
+  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 15n });
+});
+
 test("a parked message is taken in once this release can read it, and only then", async () => {
   await bed.ingestion.ingest([at(1), at(2), { ...at(3), bytes: Buffer.from("poison") }, at(4)]);
   const { position, bytes, journalHash } = at(3);
