@@ -2,10 +2,11 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 /**
- * What becomes of bytes between clients and server: they pass; connections are refused; new and old
- * connections hang with all bytes kept for later; or every byte is taken and thrown away.
+ * What becomes of bytes between clients and server: they pass; connections are refused, or accepted
+ * and closed at once; new and old connections hang with all bytes kept for later; or every byte is
+ * taken and thrown away.
  */
-export type ProxyMode = "forward" | "refuse" | "freeze" | "swallow";
+export type ProxyMode = "forward" | "refuse" | "close" | "freeze" | "swallow";
 
 /**
  * How a connection is cut: both ways at once; or the way back first, so that the server still gets
@@ -18,6 +19,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Connections that stand now. */
   readonly connections: number;
+  /** Bytes that were thrown away so far. */
+  readonly swallowedBytes: number;
   /** Cuts the connection with the given number, modulo how many there are. */
   cut(number: number, how: Cut): void;
   setMode(mode: ProxyMode): Promise<void>;
@@ -36,14 +39,22 @@ const answersLostForMs = 30;
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const links: Link[] = [];
   let mode: ProxyMode = "forward";
+  let swallowedBytes = 0;
 
   function accept(client: Socket): void {
+    if (mode === "close") {
+      client.resetAndDestroy();
+      return;
+    }
     const server = connect(target);
     const link: Link = { client, server, answersLost: false };
     links.push(link);
-    const passes = (): boolean => mode !== "swallow";
+    const passes = (bytes: Buffer): boolean => {
+      if (mode === "swallow") swallowedBytes += bytes.length;
+      return mode !== "swallow";
+    };
     pass(client, server, passes);
-    pass(server, client, () => passes() && !link.answersLost);
+    pass(server, client, (bytes) => passes(bytes) && !link.answersLost);
     for (const socket of [client, server]) {
       if (mode === "freeze") socket.pause();
       socket.setNoDelay(true);
@@ -66,6 +77,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     get connections() {
       return links.length;
     },
+    get swallowedBytes() {
+      return swallowedBytes;
+    },
     cut(number, how) {
       const link = links[number % links.length];
       if (link === undefined) return;
@@ -76,6 +90,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     async setMode(next) {
       if (mode === "refuse" && next !== "refuse") listener = await listen(accept, port);
       mode = next;
+      if (next === "close") for (const link of [...links]) drop(link);
       if (next === "refuse") {
         for (const link of [...links]) drop(link);
         if (listener.listening) await close(listener);
@@ -91,9 +106,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   };
 }
 
-function pass(from: Socket, to: Socket, passes: () => boolean): void {
+function pass(from: Socket, to: Socket, passes: (bytes: Buffer) => boolean): void {
   from.on("data", (bytes) => {
-    if (passes() && !to.destroyed) to.write(bytes);
+    if (passes(bytes) && !to.destroyed) to.write(bytes);
   });
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { startTcpProxy, type TcpProxy } from "../src/tcp-proxy.ts";
 import {
   expectProblem,
   type RestAnswer,
@@ -8,22 +9,21 @@ import {
   type WalletView,
   walletOf,
 } from "./rest-service.ts";
-import { startTcpDetour, type TcpDetour } from "./tcp-detour.ts";
 
 const answeredWithinMs = 3_000;
-let database: TcpDetour;
-let grpc: TcpDetour;
+let database: TcpProxy;
+let grpc: TcpProxy;
 let rest: RestService;
 let wallet: WalletView;
 
 beforeAll(async () => {
   rest = await startRestService({
     postgresPort: async (port) => {
-      database = await startTcpDetour(port);
+      database = await startTcpProxy({ host: "127.0.0.1", port });
       return database.port;
     },
     grpcPort: async (port) => {
-      grpc = await startTcpDetour(port);
+      grpc = await startTcpProxy({ host: "127.0.0.1", port });
       return grpc.port;
     },
   });
@@ -56,10 +56,10 @@ async function expectRecovery(): Promise<void> {
   });
 }
 
-test.each(["closed", "silent"] as const)(
-  "while the database is %s requests get 503 within 3 s, and work within 3 s after it is back",
+test.each(["close", "swallow"] as const)(
+  "while the way to the database does %s, requests get 503 within 3 s, and work within 3 s after it is back",
   async (mode) => {
-    database.mode = mode;
+    await database.setMode(mode);
     await expectUnavailable(() => rest.send("GET", `/wallets/${wallet.id}`));
     await expectUnavailable(() => rest.send("GET", "/wallets"));
     const unkeyed = await expectUnavailable(fund);
@@ -67,29 +67,29 @@ test.each(["closed", "silent"] as const)(
     const keyed = await expectUnavailable(() => fund({ "Idempotency-Key": randomUUID() }));
     expect(keyed.headers.get("retry-after")).toBe("1");
     // Silence is cut only in the end, as a network does it that forgets its connections.
-    database.mode = "closed";
-    database.mode = "open";
+    await database.setMode("close");
+    await database.setMode("forward");
     await expectRecovery();
   },
 );
 
 test("while the wallet-service is away requests get 503, and work within 3 s after it is back", async () => {
-  grpc.mode = "closed";
+  await grpc.setMode("close");
   await expectUnavailable(() => rest.send("GET", `/wallets/${wallet.id}`));
   await expectUnavailable(() => fund({ "Idempotency-Key": randomUUID() }));
   expect((await rest.send("GET", "/health")).status).toBe(200);
-  grpc.mode = "open";
+  await grpc.setMode("forward");
   await expectRecovery();
 });
 
 test("a connection that is cut under a keyed request is repeated without the client's noticing", async () => {
   const before = walletOf(await rest.send("GET", `/wallets/${wallet.id}`));
   const headers = { "Idempotency-Key": randomUUID() };
-  grpc.mode = "silent";
+  await grpc.setMode("swallow");
   const answer = fund(headers);
-  await vi.waitFor(() => expect(grpc.heldBytes).toBeGreaterThan(0));
-  grpc.mode = "closed";
-  grpc.mode = "open";
+  await vi.waitFor(() => expect(grpc.swallowedBytes).toBeGreaterThan(0));
+  await grpc.setMode("close");
+  await grpc.setMode("forward");
   expect((await answer).status).toBe(200);
   expect(walletOf(await fund(headers))).toEqual(walletOf(await answer));
   const after = walletOf(await rest.send("GET", `/wallets/${wallet.id}`));
