@@ -6,7 +6,7 @@ import { HistoryService as Contract } from "@pelikuni/gen/history/v1/history_ser
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
-import { checkMigrated, migrate } from "@pelikuni/runtime/migrations";
+import { prepareSchema } from "@pelikuni/runtime/migrations";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { PortTakenError } from "@pelikuni/runtime/port";
 import { createPositionTail } from "@pelikuni/runtime/position-tail";
@@ -48,7 +48,6 @@ export interface HistoryServiceOptions {
   readonly now?: () => number;
 }
 
-const migrationLockTimeoutMs = 30_000;
 const callTimeoutMs = 2_500;
 const tailPollIntervalMs = 50;
 const walletServiceDeadlineMs = 10_000;
@@ -60,7 +59,7 @@ const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
  */
 export async function startHistoryService(options: HistoryServiceOptions): Promise<HistoryService> {
   const { configuration, logger, now = Date.now } = options;
-  await prepareSchema(configuration, logger);
+  await prepareSchema(configuration.database, migrationsDirectory, logger);
   return await buildWithResources(async (resources) => {
     const pool = resources.use(
       openClient(options, configuration.database.connections_max, "reads"),
@@ -158,21 +157,4 @@ function withSetting(error: unknown, { grpc }: HistoryServiceConfiguration): unk
   return new OperatorError(
     `${error.message}; APP__HISTORY_SERVICE__${part}__PORT sets another one`,
   );
-}
-
-async function prepareSchema(
-  { database }: HistoryServiceConfiguration,
-  logger: Logger,
-): Promise<void> {
-  const directory = migrationsDirectory;
-  if (database.migration_url === undefined) {
-    return await checkMigrated({ url: database.url, directory });
-  }
-  await migrate({
-    url: database.migration_url,
-    directory,
-    logger,
-    lockTimeoutMs: migrationLockTimeoutMs,
-    serviceRole: decodeURIComponent(new URL(database.url).username),
-  });
 }

@@ -45,6 +45,36 @@ interface Failure {
 const lockKey = 7_354_821;
 const serviceRoleFile = "service_role.sql";
 
+/** The database of a service, as its configuration names it. */
+export interface ServiceDatabase {
+  /** As the service's own role. */
+  readonly url: string;
+  /** As the owner of the schema; without it the schema is used as it is. */
+  readonly migration_url?: string | undefined;
+}
+
+const migrationLockTimeoutMs = 30_000;
+
+/**
+ * Brings a service's schema up to date where it may, and checks it otherwise.
+ *
+ * @throws MigrationError
+ */
+export async function prepareSchema(
+  { url, migration_url: ownerUrl }: ServiceDatabase,
+  directory: string,
+  logger: Logger,
+): Promise<void> {
+  if (ownerUrl === undefined) return await checkMigrated({ url, directory });
+  await migrate({
+    url: ownerUrl,
+    directory,
+    logger,
+    lockTimeoutMs: migrationLockTimeoutMs,
+    serviceRole: decodeURIComponent(new URL(url).username),
+  });
+}
+
 /**
  * Applies the files that a database does not have yet, each in a transaction of its own together
  * with its row in `schema_migrations`. Any number of processes may do so at once, over one

@@ -5,7 +5,7 @@ import type { Transport } from "@connectrpc/connect";
 import { WalletService as WalletServiceContract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
-import { checkMigrated, migrate } from "@pelikuni/runtime/migrations";
+import { prepareSchema } from "@pelikuni/runtime/migrations";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { PortTakenError } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
@@ -30,7 +30,6 @@ export interface WalletService extends AsyncDisposable {
   readonly transport: Transport;
 }
 
-const migrationLockTimeoutMs = 30_000;
 const requestKeyCleanupIntervalMs = 60_000;
 const dayMs = 86_400_000;
 const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
@@ -48,7 +47,7 @@ export async function startWalletService(options: {
   readonly now?: () => number;
 }): Promise<WalletService> {
   const { configuration, kafka, logger, now = Date.now } = options;
-  await prepareSchema(configuration, logger);
+  await prepareSchema(configuration.database, migrationsDirectory, logger);
   return await buildWithResources(async (resources) => {
     const engine = createWalletEngine(
       {
@@ -110,21 +109,4 @@ function withSetting(error: unknown, { grpc }: WalletServiceConfiguration): unkn
   if (!(error instanceof PortTakenError)) return error;
   const part = error.port === grpc.port ? "GRPC" : "HTTP";
   return new OperatorError(`${error.message}; APP__WALLET_SERVICE__${part}__PORT sets another one`);
-}
-
-async function prepareSchema(
-  { database }: WalletServiceConfiguration,
-  logger: Logger,
-): Promise<void> {
-  const directory = migrationsDirectory;
-  if (database.migration_url === undefined) {
-    return await checkMigrated({ url: database.url, directory });
-  }
-  await migrate({
-    url: database.migration_url,
-    directory,
-    logger,
-    lockTimeoutMs: migrationLockTimeoutMs,
-    serviceRole: decodeURIComponent(new URL(database.url).username),
-  });
 }
