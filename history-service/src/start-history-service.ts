@@ -8,7 +8,7 @@ import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
-import { PortTakenError } from "@pelikuni/runtime/port";
+import { withPortSetting } from "@pelikuni/runtime/port";
 import { createPositionTail } from "@pelikuni/runtime/position-tail";
 import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
@@ -146,15 +146,6 @@ async function serve(
       logger,
     });
   } catch (error) {
-    throw withSetting(error, configuration);
+    throw withPortSetting(error, "HISTORY_SERVICE", grpc.port);
   }
-}
-
-/** Tells with a taken port which setting changes it. */
-function withSetting(error: unknown, { grpc }: HistoryServiceConfiguration): unknown {
-  if (!(error instanceof PortTakenError)) return error;
-  const part = error.port === grpc.port ? "GRPC" : "HTTP";
-  return new OperatorError(
-    `${error.message}; APP__HISTORY_SERVICE__${part}__PORT sets another one`,
-  );
 }

@@ -32,3 +32,15 @@ export function listen(server: Server, host: string, port: number): Promise<numb
     });
   });
 }
+
+/**
+ * Tells with a taken port which setting changes it. Any other error stays as it is.
+ *
+ * @param section the service's section as environment variables spell it, "WALLET_SERVICE"
+ * @param grpcPort the port that the service was to serve gRPC on; it has one other, for HTTP
+ */
+export function withPortSetting(error: unknown, section: string, grpcPort: number): unknown {
+  if (!(error instanceof PortTakenError)) return error;
+  const part = error.port === grpcPort ? "GRPC" : "HTTP";
+  return new OperatorError(`${error.message}; APP__${section}__${part}__PORT sets another one`);
+}

@@ -6,8 +6,7 @@ import { WalletService as WalletServiceContract } from "@pelikuni/gen/wallet/v1/
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
-import { OperatorError } from "@pelikuni/runtime/operator-error";
-import { PortTakenError } from "@pelikuni/runtime/port";
+import { withPortSetting } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { v7 } from "uuid";
@@ -90,7 +89,7 @@ export async function startWalletService(options: {
         limits: configuration.limits,
         logger,
       }).catch((error: unknown) => {
-        throw withSetting(error, configuration);
+        throw withPortSetting(error, "WALLET_SERVICE", configuration.grpc.port);
       }),
     );
     const { grpcPort, httpPort } = server;
@@ -102,11 +101,4 @@ export async function startWalletService(options: {
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
-}
-
-/** Tells with a taken port which setting changes it. */
-function withSetting(error: unknown, { grpc }: WalletServiceConfiguration): unknown {
-  if (!(error instanceof PortTakenError)) return error;
-  const part = error.port === grpc.port ? "GRPC" : "HTTP";
-  return new OperatorError(`${error.message}; APP__WALLET_SERVICE__${part}__PORT sets another one`);
 }
