@@ -1,4 +1,4 @@
-import { auditDatabase } from "./journal-audit.ts";
+import { type Audit, auditDatabase } from "./journal-audit.ts";
 import { createLedger } from "./ledger.ts";
 import { auditLedger } from "./ledger-audit.ts";
 import { type LoadOptions, runLoad } from "./load.ts";
@@ -11,6 +11,8 @@ declare module "vitest" {
   interface ProvidedContext {
     /** How long a run takes, in milliseconds: longer in `npm run soak` than in `npm test`. */
     replicaRunMs: number;
+    /** The same of the run in which relay, Kafka and history are disturbed in turn. */
+    chaosRunMs: number;
   }
 }
 
@@ -27,6 +29,8 @@ export interface RunOutcome {
   /** Everything that was wrong; empty when all is well. */
   readonly findings: readonly string[];
   readonly figures: RunFigures;
+  /** What the wallet-service's database was found to hold. */
+  readonly audit: Audit;
 }
 
 const callers = 64;
@@ -51,7 +55,7 @@ export async function runOnReplicas(bed: ReplicaBed, options: RunOptions): Promi
   }
   const figures = figuresOf(audit, ledger);
   tell(options, figures, bed.logCounts(), findings.length);
-  return { findings, figures };
+  return { findings, figures, audit };
 }
 
 function tell(

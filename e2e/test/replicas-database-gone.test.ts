@@ -22,7 +22,7 @@ let wallets: string[];
 
 beforeAll(async () => {
   server = await startOwnPostgres();
-  bed = await createReplicaBed(replicas, server);
+  bed = await createReplicaBed(replicas, { database: server });
   const caller = createWalletCaller(bed.clients, ledger);
   wallets = await Promise.all(Array.from({ length: walletCount }, () => fundedWallet(caller)));
 });

@@ -32,6 +32,13 @@ test("passwords in URLs are never logged, in values, sentences or errors", () =>
   }
 });
 
+test("what is thrown without being an error is logged as it is", () => {
+  const sink = collect();
+  const logger = createLogger("test", { level: "info", format: "json" }, sink);
+  logger.info({ error: "no such topic" }, "Lost");
+  expect(JSON.parse(sink.lines.join(""))).toMatchObject({ error: "no such topic" });
+});
+
 test("a URL without a password is logged as it is", () => {
   const sink = collect();
   const logger = createLogger("test", { level: "info", format: "json" }, sink);

@@ -50,7 +50,9 @@ export function redactUrlPasswords(text: string): string {
 }
 
 /** An error without the row that Postgres quotes in it, which may hold a user with his balance. */
-function describeError(error: Error): object {
+function describeError(error: unknown): unknown {
+  // Kafka's client gives texts.
+  if (!(error instanceof Error)) return error;
   const { detail: _, ...described } = stdSerializers.err(error);
   return described;
 }

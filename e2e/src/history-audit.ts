@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import type { Audit, OwnerSql } from "./journal-audit.ts";
+
+interface EventRow {
+  readonly position: bigint;
+  readonly bytes: Buffer;
+}
+
+interface EntryRow {
+  readonly position: bigint;
+  readonly walletId: string;
+  readonly version: bigint;
+}
+
+const rowsPerPage = 1_000;
+
+/**
+ * Holds history's tables against the journal: every event exactly once with the same bytes, and
+ * every change of it exactly one entry.
+ *
+ * @param owner of history's database
+ * @returns one sentence for each thing that is wrong
+ */
+export async function auditHistory(owner: OwnerSql, { events }: Audit): Promise<string[]> {
+  const findings: string[] = [];
+  const expected = new Map(events.map((event) => [event.position, event]));
+  const entries = await readEntries(owner);
+  const rows = owner<EventRow[]>`select position, bytes from events order by position`;
+  for await (const page of rows.cursor(rowsPerPage)) {
+    for (const { position, bytes } of page) {
+      const known = expected.get(position);
+      const head = createHash("sha256").update(bytes).digest();
+      if (known === undefined) findings.push(`position ${position}: not in the journal, or twice`);
+      else if (!head.equals(known.head)) findings.push(`position ${position}: other bytes`);
+      expected.delete(position);
+    }
+  }
+  for (const position of expected.keys()) findings.push(`position ${position} is not in history`);
+  for (const { position, event } of events) {
+    const changes = event.changes.map(({ walletId, version }) => `${walletId} ${version}`);
+    const found = entries.get(position)?.toSorted().join() ?? "";
+    if (found !== changes.toSorted().join()) {
+      findings.push(`position ${position}: its entries are ${found}, its changes ${changes}`);
+    }
+  }
+  return findings;
+}
+
+async function readEntries(owner: OwnerSql): Promise<Map<bigint, string[]>> {
+  const entries = new Map<bigint, string[]>();
+  const rows = owner<EntryRow[]>`
+    select position, wallet_id as "walletId", version from entries`;
+  for await (const page of rows.cursor(rowsPerPage)) {
+    for (const { position, walletId, version } of page) {
+      const texts = entries.get(position) ?? [];
+      texts.push(`${walletId} ${version}`);
+      entries.set(position, texts);
+    }
+  }
+  return entries;
+}
