@@ -24,7 +24,7 @@ const entrySchema = z.looseObject({
 });
 type EntryView = z.output<typeof entrySchema>;
 
-let bed: AsyncDisposable;
+let bed: AsyncDisposable & { readonly history: HistoryBed };
 let rest: Pick<RestService, "origin" | "wallet" | "send">;
 let id: string;
 let last: RestAnswer;
@@ -45,7 +45,7 @@ beforeAll(async () => {
       }),
     );
     rest = restClient(`http://127.0.0.1:${gateway.port}`);
-    return { [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
+    return { history, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
   });
   ({ id } = await rest.wallet(formula));
   await nextMs();
@@ -325,4 +325,24 @@ test("HEAD answers the headers alone, and other methods are 405", async () => {
     expectProblem(refused, 405, { reason: "METHOD_NOT_ALLOWED" });
     expect(refused.headers.get("allow")).toMatch(/GET/);
   }
+});
+
+test("a statement of damaged entries says which wallet's history is damaged, and where", async () => {
+  const { id: damaged } = await rest.wallet("damaged", "5");
+  const period = { from: "2020-01-01", to: "2100-01-01" };
+  const path = `/wallets/${damaged}/statement?${new URLSearchParams(period)}`;
+  const funded = await rest.send("POST", `/wallets/${damaged}/fund`, { amount: "1" });
+  const minPosition = funded.headers.get("position");
+  expect((await rest.send("GET", `${path}&min_position=${minPosition}`)).status).toBe(200);
+  const { historyOwner: sql } = bed.history;
+  await sql`alter table entries disable trigger append_only`;
+  await sql`update entries set amount = 4 where wallet_id = ${damaged} and version = 1`;
+  await sql`alter table entries enable always trigger append_only`;
+  for (const format of ["json", "csv"]) {
+    expectProblem(await rest.send("GET", `${path}&format=${format}`), 500, {
+      reason: "HISTORY_DAMAGED",
+      detail: `The history of wallet ${damaged} is damaged at its version 1; VerifyWallet says how`,
+    });
+  }
+  expect((await rest.send("HEAD", path)).status).toBe(500);
 });

@@ -215,7 +215,7 @@ export const getStatement = {
         "text/csv": { schema: Type.Unsafe<Readable>(Type.String()) },
       },
     },
-    ...problems(400, 404, 503, 504),
+    ...problems(400, 404, 500, 503, 504),
   },
 };
 

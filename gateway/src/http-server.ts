@@ -47,14 +47,14 @@ const problemType = "application/problem+json; charset=utf-8";
 
 /**
  * Creates the server without routes: whatever goes wrong is answered as problem+json. Only what is
- * the gateway's own fault is logged, and outages of what is behind it.
+ * the gateway's own fault is logged, and what fails behind it.
  */
 export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer {
   const warnOfOutage = outageWarner(logger);
   const sendFailure = (error: unknown, reply: FastifyReply): FastifyReply => {
     const refusal = refusalOfFailure(error);
     if (refusal !== undefined) {
-      if (refusal.status >= 503) warnOfOutage(error);
+      if (refusal.status >= 500) warnOfOutage(error);
       return sendProblem(reply, refusal);
     }
     logger.error({ error, route: reply.request.routeOptions.url }, "A request failed");

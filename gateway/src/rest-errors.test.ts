@@ -9,6 +9,7 @@ test.each([
   [Code.NotFound, "WALLET_NOT_FOUND", 404, "Wallet not found"],
   [Code.Aborted, "VERSION_CONFLICT", 412, "The wallet has another version"],
   [Code.AlreadyExists, "REQUEST_ID_REUSED", 422, "The key belongs to another request"],
+  [Code.DataLoss, "HISTORY_DAMAGED", 500, "The history of wallet 1 is damaged at its version 2"],
   [Code.Unavailable, "OVERLOADED", 503, "Too many requests at once"],
 ])(
   "code %i with reason %s is status %i, with the service's own words",
@@ -78,6 +79,8 @@ test("words that are not meant for callers are never passed on", () => {
     status: 500,
     detail: "Internal error",
   });
+  const lost = problemBody(refusalOfRpc(new ConnectError(secret, Code.DataLoss)));
+  expect(lost).toMatchObject({ status: 500, reason: "DATA_LOSS", detail: "Internal error" });
   const late = problemBody(refusalOfRpc(new ConnectError(secret, Code.DeadlineExceeded)));
   expect(late).toMatchObject({ status: 504, reason: "DEADLINE_EXCEEDED" });
 });

@@ -80,12 +80,15 @@ export const statusOfCode = {
 
 /**
  * What a failed RPC means in REST. Messages with a reason of ours are meant for callers and stay
- * as they are; any other message may name addresses or internals and is replaced.
+ * as they are; any other message may name addresses or internals and is replaced, and so is that of
+ * a service's own fault.
  */
 export function refusalOfRpc(error: ConnectError): RestRefusal {
   const status = statusOfCode[error.code];
   const reason = errorReason(error);
-  if (reason === undefined || status === 500) return unexplained(status, error.code);
+  // Lost data are told: the caller has to know what it is that he cannot rely on.
+  const isFault = status === 500 && error.code !== Code.DataLoss;
+  if (reason === undefined || isFault) return unexplained(status, error.code);
   const errors = errorViolations(error).map(({ field, description }) => ({
     field: restNames[field] ?? field,
     detail: description,

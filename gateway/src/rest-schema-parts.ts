@@ -48,6 +48,9 @@ const problemMeanings = {
   413: "BODY_TOO_LARGE",
   415: "UNSUPPORTED_MEDIA_TYPE: send JSON.",
   422: "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input.",
+  500:
+    "HISTORY_DAMAGED: what is stored of the wallet was changed by hand, and detail says at which " +
+    "version; or INTERNAL.",
   503:
     "OVERLOADED, DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN, NOT_COMPLETE_YET or UNAVAILABLE: a read, and " +
     "what has an Idempotency-Key, may be repeated, after Retry-After's seconds if it is there.",

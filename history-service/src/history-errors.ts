@@ -9,7 +9,7 @@ export type HistoryRefusal =
   | { readonly reason: "TRANSACTION_NOT_FOUND"; readonly transactionId: string }
   | { readonly reason: "PARKED_EVENT_NOT_FOUND"; readonly id: bigint }
   | { readonly reason: "NOT_COMPLETE_YET"; readonly position: bigint; readonly completeTo: bigint }
-  | { readonly reason: "HISTORY_DAMAGED"; readonly walletId: string }
+  | { readonly reason: "HISTORY_DAMAGED"; readonly walletId: string; readonly version: bigint }
   | { readonly reason: "DATABASE_UNAVAILABLE" }
   | { readonly reason: "WALLET_SERVICE_UNAVAILABLE" };
 
@@ -40,6 +40,9 @@ export function readFault(error: unknown): unknown {
 }
 
 function metadataOf(refusal: HistoryRefusal): Record<string, string> {
+  if ("version" in refusal) {
+    return { wallet_id: refusal.walletId, version: refusal.version.toString() };
+  }
   if ("walletId" in refusal) return { wallet_id: refusal.walletId };
   if ("transactionId" in refusal) return { transaction_id: refusal.transactionId };
   return "completeTo" in refusal ? { complete_to: refusal.completeTo.toString() } : {};
@@ -59,7 +62,10 @@ function messageOf(refusal: HistoryRefusal): string {
         `not yet ${refusal.position}; try again`
       );
     case "HISTORY_DAMAGED":
-      return `The entries of wallet ${refusal.walletId} do not add up; VerifyWallet says where`;
+      return (
+        `The history of wallet ${refusal.walletId} is damaged at its version ${refusal.version}; ` +
+        "VerifyWallet says how"
+      );
     case "DATABASE_UNAVAILABLE":
       return "The database does not answer; try again";
     case "WALLET_SERVICE_UNAVAILABLE":

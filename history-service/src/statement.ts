@@ -43,20 +43,25 @@ export async function* makeStatement(
     return findLatestEntry(sql, walletId, completeTo, { before: from });
   });
   const opening = before ? storedUnits(before.balance) : 0n;
-  yield { opening: { wallet, balance: opening } };
-
   const totals = { balance: opening, entryCount: 0n, totalIn: 0n, totalOut: 0n };
   const filter = { walletId, completeTo, from, to, kinds: [] };
   let version = before?.version ?? -1n;
-  for (let hasMore = true; hasMore; ) {
+  async function readOn(): Promise<StoredEntry[]> {
     const page = { order: "ascending", behind: version, limit: entriesPerReadMax } as const;
     const entries = await pool.read((sql) => listEntries(sql, filter, page));
     for (const entry of entries) {
       addUp(totals, entry, version);
       version = entry.version;
-      yield { entry };
     }
-    hasMore = entries.length === entriesPerReadMax;
+    return entries;
+  }
+
+  // Damage among the first entries is told before the opening, while a status can still be chosen.
+  let entries = await readOn();
+  yield { opening: { wallet, balance: opening } };
+  while (entries.length > 0) {
+    for (const entry of entries) yield { entry };
+    entries = entries.length < entriesPerReadMax ? [] : await readOn();
   }
   yield { closing: totals };
 }
@@ -66,11 +71,12 @@ function addUp(
   { walletId, version, amount, balance }: StoredEntry,
   versionBefore: bigint,
 ): void {
+  const next = versionBefore + 1n;
   const units = storedUnits(amount);
   totals.balance += units;
   totals.entryCount += 1n;
   if (units > 0n) totals.totalIn += units;
   else totals.totalOut -= units;
-  const fits = version === versionBefore + 1n && totals.balance === storedUnits(balance);
-  if (!fits) throw refusalError({ reason: "HISTORY_DAMAGED", walletId });
+  const fits = version === next && totals.balance === storedUnits(balance);
+  if (!fits) throw refusalError({ reason: "HISTORY_DAMAGED", walletId, version: next });
 }

@@ -25,7 +25,9 @@ export async function* watchWallet(
     const page = { order: "ascending", behind: next - 1n, limit: entriesPerReadMax } as const;
     const entries = await pool.read((sql) => listEntries(sql, filter, page));
     for (const entry of entries) {
-      if (entry.version !== next) throw refusalError({ reason: "HISTORY_DAMAGED", walletId });
+      if (entry.version !== next) {
+        throw refusalError({ reason: "HISTORY_DAMAGED", walletId, version: next });
+      }
       yield entry;
       next += 1n;
     }
