@@ -53,15 +53,14 @@ export function registerHistoryRoutes(app: RestServer, call: CallRpc, stream: St
     const { completeTo } = await call(reply, rpc.getBalanceAt, { walletId, minPosition });
     const asked = { walletId, ...period, minPosition: completeTo };
     const parts = await stream(reply, rpc.getStatement, asked);
+    const asCsv = prefersCsv(query.format, headers.accept);
     reply.headers({ ...completeToHeader(completeTo), Vary: "Accept" });
-    if (!prefersCsv(query.format, headers.accept)) {
-      return reply
-        .type("application/json; charset=utf-8")
-        .send(Readable.from(statementJson(parts)));
+    reply.headers(asCsv ? csvHeaders(walletId) : jsonHeaders);
+    if (request.method === "HEAD") {
+      await endStream(parts);
+      return reply.send(Readable.from([]));
     }
-    const file = `attachment; filename="statement-${walletId}.csv"`;
-    reply.header("Content-Disposition", file).type("text/csv; charset=utf-8; header=present");
-    return reply.send(Readable.from(statementCsv(parts)));
+    return reply.send(Readable.from(asCsv ? statementCsv(parts) : statementJson(parts)));
   });
 
   app.get(
@@ -72,6 +71,20 @@ export function registerHistoryRoutes(app: RestServer, call: CallRpc, stream: St
       return transactionBody(await call(reply, rpc.getTransaction, asked));
     },
   );
+}
+
+const jsonHeaders = { "Content-Type": "application/json; charset=utf-8" };
+
+function csvHeaders(walletId: string): Record<string, string> {
+  return {
+    "Content-Type": "text/csv; charset=utf-8; header=present",
+    "Content-Disposition": `attachment; filename="statement-${walletId}.csv"`,
+  };
+}
+
+/** Cancels a stream whose first message is there: with it the status is known. */
+async function endStream(parts: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of parts) break;
 }
 
 function periodOf({ from, to }: { from?: string; to?: string }): {

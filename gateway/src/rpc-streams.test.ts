@@ -48,7 +48,7 @@ const notHere: ServiceImpl<typeof HistoryService> = {
 };
 
 /** A gateway before a history-service that makes statements so, over gRPC. */
-async function start(getStatement: Statement): Promise<Gateway> {
+async function start(getStatement: Statement, gatewayLogger = logger): Promise<Gateway> {
   const implementation = {
     ...notHere,
     getBalanceAt: () => ({ entry, completeTo: 7n }),
@@ -67,7 +67,7 @@ async function start(getStatement: Statement): Promise<Gateway> {
   const limits = { port: 0, request_timeout_ms: requestTimeoutMs };
   const gateway = await startGateway({
     configuration: gatewaySchema.parse({ ...limits, history_service_address }),
-    logger,
+    logger: gatewayLogger,
     walletTransport: createRouterTransport(() => undefined),
   });
   running.push(gateway, history);
@@ -93,6 +93,56 @@ test("a refusal before the first message is answered with its status", async () 
   const response = await fetch(`http://127.0.0.1:${gateway.port}${path}`);
   expect(response.status).toBe(503);
   expect(await response.json()).toMatchObject({ reason: "DATABASE_UNAVAILABLE" });
+});
+
+test("damage that is found before the first message is told, and logged", async () => {
+  const lines: string[] = [];
+  const sink = { write: (line: string) => void lines.push(line) };
+  const detail = `The history of wallet ${id} is damaged at its version 3`;
+  const gateway = await start(
+    async function* () {
+      yield* [];
+      throw rpcError({ code: Code.DataLoss, reason: "HISTORY_DAMAGED", message: detail });
+    },
+    createLogger("test", { level: "warn", format: "json" }, sink),
+  );
+  const response = await fetch(`http://127.0.0.1:${gateway.port}${path}`);
+  expect(response.headers.get("content-type")).toBe("application/problem+json; charset=utf-8");
+  expect(await response.json()).toEqual({
+    type: "about:blank",
+    title: "Internal Server Error",
+    status: 500,
+    reason: "HISTORY_DAMAGED",
+    detail,
+  });
+  expect(lines).toEqual([expect.stringContaining(detail)]);
+});
+
+test("HEAD ends the stream once its status is known, and sends the headers of GET", async () => {
+  let sent = 0;
+  let ended = false;
+  const gateway = await start(async function* () {
+    try {
+      yield opening;
+      for (; sent < 1_000_000; sent += 1) yield entryPart;
+    } finally {
+      ended = true;
+    }
+  });
+  // A client that keeps its connection: the end of one ends the stream anyway.
+  const client = connect(gateway.port, "127.0.0.1").resume();
+  client.write(`HEAD ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await vi.waitUntil(() => ended, { timeout: 10_000 });
+  expect(sent).toBeLessThan(100_000);
+  client.destroy();
+  const head = await fetch(`http://127.0.0.1:${gateway.port}${path}`, { method: "HEAD" });
+  const get = await fetch(`http://127.0.0.1:${gateway.port}${path}`);
+  await get.body?.cancel();
+  const ofConnection = ["connection", "date", "keep-alive", "transfer-encoding"];
+  const headersOf = ({ headers }: Response): string[][] =>
+    [...headers].filter(([name]) => !ofConnection.includes(name));
+  expect(head.status).toBe(200);
+  expect(headersOf(head)).toEqual(headersOf(get));
 });
 
 test("the first message has the request's time-out, and the following ones have not", async () => {
