@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { Logger } from "./logger.ts";
 import { OperatorError } from "./operator-error.ts";
 
+const retentionMsMin = 60_000;
 const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,249}$/);
 
 /** The configuration section `kafka`, which every service that uses Kafka reads. */
@@ -41,6 +42,11 @@ export const kafkaSchema = z.strictObject({
   /** What a missing topic is created with; a topic that exists stays as it is. */
   partitions: z.int().min(1).max(10_000).default(6),
   replication_factor: z.int().min(1).max(100).default(3),
+  /** How long a created topic keeps its events; -1: for ever. */
+  retention_ms: z
+    .int()
+    .refine((ms) => ms === -1 || ms >= retentionMsMin, `must be -1 or at least ${retentionMsMin}`)
+    .default(-1),
   connect_timeout_ms: z.int().min(100).max(60_000).default(2_000),
   /** How long a broker may take to answer. */
   request_timeout_ms: z.int().min(1_000).max(300_000).default(5_000),

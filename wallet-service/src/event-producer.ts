@@ -1,5 +1,6 @@
 import type { UsedKafka } from "@pelikuni/runtime/kafka";
-import type { ITopicConfig, Kafka, Message, PartitionerArgs } from "kafkajs";
+import type { Kafka, Message, PartitionerArgs } from "kafkajs";
+import { createMissingTopics, topicsOf } from "./event-topics.ts";
 import { partitionOf } from "./kafka-partition.ts";
 
 /** Messages for the topics of the configuration. */
@@ -27,7 +28,7 @@ export async function connectProducer(
   kafka: Kafka,
   configuration: UsedKafka,
 ): Promise<EventProducer> {
-  await createTopics(kafka, configuration);
+  await createMissingTopics(kafka, configuration);
   const unanswered = new Map(topicsOf(configuration).map((topic) => [topic, new Set<number>()]));
   const choose = ({ topic, partitionMetadata, message }: PartitionerArgs): number => {
     const partition = partitionOf(String(message.key), partitionMetadata.length);
@@ -61,33 +62,5 @@ export async function connectProducer(
       }
     },
     [Symbol.asyncDispose]: () => producer.disconnect(),
-  };
-}
-
-async function createTopics(kafka: Kafka, configuration: UsedKafka): Promise<void> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    const existing = await admin.listTopics();
-    const missing = topicsOf(configuration).filter((topic) => !existing.includes(topic));
-    if (missing.length === 0) return;
-    await admin.createTopics({ topics: missing.map((topic) => newTopic(topic, configuration)) });
-  } finally {
-    await admin.disconnect();
-  }
-}
-
-function topicsOf({ topic, json_topic }: UsedKafka): string[] {
-  return json_topic === undefined ? [topic] : [topic, json_topic];
-}
-
-function newTopic(topic: string, { partitions, replication_factor }: UsedKafka): ITopicConfig {
-  // With acks=all an event survives the loss of a broker only when more than one must have it.
-  const inSyncMin = String(Math.max(1, replication_factor - 1));
-  return {
-    topic,
-    numPartitions: partitions,
-    replicationFactor: replication_factor,
-    configEntries: [{ name: "min.insync.replicas", value: inSyncMin }],
   };
 }

@@ -4,6 +4,7 @@ import { tryToLead } from "@pelikuni/runtime/leadership";
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
+import { createRetentionCheck } from "./event-topics.ts";
 import { readCursor } from "./journal-cursor-store.ts";
 import { publishJournal } from "./journal-publisher.ts";
 import { lastPosition } from "./journal-store.ts";
@@ -46,6 +47,7 @@ export function startJournalRelay(options: JournalRelayOptions): JournalRelay {
   const kafka = createKafka(configuration, logger);
   const session = options.openClient("relay");
   const stop = new AbortController();
+  const checkRetention = createRetentionCheck(kafka, configuration, logger);
   const state = { leading: false, failures: 0, published: 0n };
 
   async function leadOnce(): Promise<void> {
@@ -53,6 +55,7 @@ export function startJournalRelay(options: JournalRelayOptions): JournalRelay {
     if (leadership === undefined) return;
     state.leading = true;
     logger.info({ topic: configuration.topic }, "This replica publishes the journal");
+    await checkRetention();
     const signal = AbortSignal.any([stop.signal, leadership.lost]);
     const onPublished = (position: bigint): void => {
       if (state.published < position) state.failures = 0;
