@@ -35,6 +35,8 @@ export interface HistoryBed extends AsyncDisposable {
 export interface BedOptions {
   /** Events travel over it; over the feed when left out. */
   readonly kafka?: KafkaConfiguration;
+  /** Nothing is logged when it is left out. */
+  readonly logger?: Logger;
 }
 
 const quiet = createLogger("test", { level: "silent", format: "json" });
@@ -76,7 +78,7 @@ export async function startHistoryBed(options: BedOptions = {}): Promise<History
 /** Starts a wallet-service, a replica when the database has one already. */
 export async function startWallets(
   database: TestDatabase,
-  { kafka }: BedOptions = {},
+  { kafka, logger = quiet }: BedOptions = {},
 ): ReturnType<typeof startWalletService> {
   const configuration = walletServiceSchema.parse({
     ...commonSettings(database),
@@ -85,7 +87,7 @@ export async function startWallets(
     currencies: ["USD", "EUR"],
     request_ids_kept_days: 7,
   });
-  return await startWalletService({ configuration, logger: quiet, ...(kafka ? { kafka } : {}) });
+  return await startWalletService({ configuration, logger, ...(kafka ? { kafka } : {}) });
 }
 
 /** Starts a history-service, a replica when the database has one already. */
@@ -93,7 +95,6 @@ export async function startHistory(
   database: TestDatabase,
   options: BedOptions & {
     readonly walletGrpcPort: number;
-    readonly logger?: Logger;
     /** Another way to the same database. */
     readonly databaseUrl?: string;
   },

@@ -17,7 +17,17 @@ export interface EmbeddedKafkaOptions {
   readonly directory: string;
   /** TCP port on the loopback interface; 0, the default: a free one. */
   readonly port?: number;
+  /** One more listener, for clients that the plain one is not for. */
+  readonly listener?: KafkaListener;
   readonly logger: Logger;
+}
+
+/** A listener of the embedded Kafka beside its plain one. */
+export interface KafkaListener {
+  /** Protocol and place, for example "SASL_SSL://127.0.0.1:19093". */
+  readonly url: string;
+  /** What the broker has to know for it, by Kafka's names. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** A running Kafka of one node; disposing stops it, and its data stay. */
@@ -51,7 +61,8 @@ export async function startEmbeddedKafka(options: EmbeddedKafkaOptions): Promise
   try {
     for (let attempt = 1; ; attempt += 1) {
       const port = await choosePort(wantedPort);
-      const node = { libraries, directory: options.directory, port };
+      const { directory, listener } = options;
+      const node = { libraries, directory, port, listener };
       await format(node, await chooseFreePort());
       const child = spawnGuarded(node, "kafka.Kafka");
       if (await waitUntilReady(child, port, logger)) return running(child, port, claim, logger);
@@ -70,6 +81,7 @@ interface Node {
   readonly libraries: string;
   readonly directory: string;
   readonly port: number;
+  readonly listener: KafkaListener | undefined;
 }
 
 async function choosePort(port: number): Promise<number> {
@@ -84,13 +96,14 @@ async function choosePort(port: number): Promise<number> {
 /** Writes the node's settings, and its empty log directory the first time. */
 async function format(node: Node, controllerPort: number): Promise<void> {
   const data = path.join(node.directory, "data");
+  const clients = [`PLAINTEXT://127.0.0.1:${node.port}`, node.listener?.url ?? []].flat().join();
   const settings = {
     "process.roles": "broker,controller",
     "node.id": "1",
     // A fixed quorum, as the ports may be others at each start.
     "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${node.port}`,
+    listeners: `${clients},CONTROLLER://127.0.0.1:${controllerPort}`,
+    "advertised.listeners": clients,
     "controller.listener.names": "CONTROLLER",
     "log.dirs": data.replaceAll("\\", "/"),
     // A misspelt topic is an error, not a new topic.
@@ -105,6 +118,7 @@ async function format(node: Node, controllerPort: number): Promise<void> {
     // After a kill -9 the node may register again only when its old session is over.
     "broker.session.timeout.ms": "4000",
     "broker.heartbeat.interval.ms": "1000",
+    ...node.listener?.settings,
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
   writeFileSync(settingsFile(node), lines.join(""));
