@@ -24,6 +24,7 @@ export interface HistoryBed extends AsyncDisposable {
   readonly historyTransport: Transport;
   readonly historyGrpcPort: number;
   readonly walletGrpcPort: number;
+  readonly walletDatabase: TestDatabase;
   readonly historyDatabase: TestDatabase;
   /** As the owner of history's database, to look at its tables. */
   readonly historyOwner: postgres.Sql<{ bigint: bigint }>;
@@ -67,6 +68,7 @@ export async function startHistoryBed(options: BedOptions = {}): Promise<History
       historyTransport,
       historyGrpcPort: history.grpcPort,
       walletGrpcPort,
+      walletDatabase,
       historyDatabase,
       historyOwner: own(historyDatabase),
       walletOwner: own(walletDatabase),
