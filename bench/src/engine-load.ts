@@ -9,6 +9,8 @@ import { choosePair, type Run, runCallers, type Workload, walletCount } from "./
 type Amount = NonNullable<ReturnType<typeof parseAmount>>;
 
 const fundedAmount = amountOf("1000000");
+const fillCallers = 512;
+const fillMs = 500;
 const transferredAmount = amountOf("0.01");
 
 /** Creates and funds the wallets of the benchmark; returns their ids. */
@@ -21,6 +23,15 @@ export async function createWallets(engine: WalletEngine): Promise<string[]> {
     }),
   );
   return ids;
+}
+
+/** Fills a new journal by wallets and transfers; returns how many events it holds then. */
+export async function fillJournal(engine: WalletEngine, eventsMin: number): Promise<number> {
+  const walletIds = await createWallets(engine);
+  const load = { callers: fillCallers, durationMs: fillMs, workload: "uniform" } as const;
+  let events = 2 * walletIds.length;
+  while (events < eventsMin) events += (await runEngine(engine, walletIds, load)).calls ?? 0;
+  return events;
 }
 
 /** Keeps callers busy with transfers, each with a request_id of its own. */

@@ -4,6 +4,7 @@ import { createLogger } from "@pelikuni/runtime/logger";
 import { type BenchBed, createBenchBed } from "./bench-bed.ts";
 import { measureEngine } from "./engine-part.ts";
 import { measureGrpc } from "./grpc-part.ts";
+import { measureHistory } from "./history-part.ts";
 import { listenForInterruption } from "./interruption.ts";
 import type { PartOptions } from "./part.ts";
 import { measureRelay } from "./relay-part.ts";
@@ -15,6 +16,7 @@ const partsByName: ReadonlyMap<string, (options: PartOptions) => Promise<PartRes
   ["rest", measureRest],
   ["grpc", measureGrpc],
   ["relay", measureRelay],
+  ["history", measureHistory],
 ]);
 
 const usage = `npm run bench -- [PART...] [OPTIONS]

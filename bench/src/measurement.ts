@@ -17,6 +17,8 @@ export const runSchema = z.object({
   p50Ms: z.number().optional(),
   /** How long 99 of 100 calls took at most, milliseconds. */
   p99Ms: z.number().optional(),
+  /** How long the longest call took. */
+  maxMs: z.number().optional(),
   /** How many calls were finished, also those before the time that counts. */
   calls: z.number().optional(),
   /** What share of a core the process that made the calls used; more than 1 with several threads. */
@@ -49,6 +51,7 @@ export function runOf(
     perSecond: (latenciesMs.length / elapsedMs) * 1_000,
     p50Ms: quantile(sorted, 0.5),
     p99Ms: quantile(sorted, 0.99),
+    maxMs: quantile(sorted, 1),
     calls: latenciesMs.length,
   };
 }

@@ -1,10 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
-import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { startEmbeddedKafka } from "@pelikuni/local/embedded-kafka";
-import { KafkaUnavailable } from "@pelikuni/local/kafka-distribution";
-import { createKafka, kafkaSchema, type UsedKafka } from "@pelikuni/runtime/kafka";
+import { createKafka, type UsedKafka } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { eventMessage } from "../../wallet-service/src/event-message.ts";
@@ -12,31 +8,24 @@ import { connectProducer } from "../../wallet-service/src/event-producer.ts";
 import { startJournalRelay } from "../../wallet-service/src/journal-relay.ts";
 import { readSegmentsBehind } from "../../wallet-service/src/journal-store.ts";
 import { createWalletEngine, type WalletEngine } from "../../wallet-service/src/wallet-engine.ts";
-import { createWallets, runEngine } from "./engine-load.ts";
+import { kafkaSettings, withKafka } from "./bench-kafka.ts";
+import { fillJournal } from "./engine-load.ts";
 import type { Run } from "./measurement.ts";
 import type { PartOptions } from "./part.ts";
 import { type PartResult, ratioOf, rowOf } from "./report.ts";
 import { runInTurn } from "./rounds.ts";
-import { projectDirectory } from "./server-process.ts";
 
 const backlogMin = 100_000;
-const fillCallers = 512;
-const fillMs = 500;
 const lagPollMs = 10;
 const batchEvents = 1_000;
-const directory = path.join(projectDirectory, ".pelikuni/bench-kafka");
 const relaySide = "the relay, a backlog";
 const producerSide = "its producer alone";
 
 /** Measures how fast the relay publishes a backlog on Kafka, beside kafkajs without a journal. */
 export async function measureRelay(options: PartOptions): Promise<PartResult> {
-  try {
+  return await withKafka("relay", options.logger, async (server) => {
     return await buildWithResources(async (resources) => {
-      resources.use({
-        [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
-      });
       const { logger } = options;
-      const server = resources.use(await startEmbeddedKafka({ directory, logger }));
       const { serviceUrl } = await options.bed.createWalletDatabase("bench_relay");
       const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000 };
       const engine = createWalletEngine(
@@ -47,10 +36,7 @@ export async function measureRelay(options: PartOptions): Promise<PartResult> {
       await resources[Symbol.asyncDispose]();
       return result;
     });
-  } catch (error) {
-    if (!(error instanceof KafkaUnavailable)) throw error;
-    return { part: "relay", rows: [], notes: [`Not measured. ${error.message}.`] };
-  }
+  });
 }
 
 async function compare(
@@ -61,13 +47,9 @@ async function compare(
   const { rounds, signal, logger } = options;
   const progress = (line: string): void => options.progress(`relay: ${line}`);
   progress("filling the journal");
-  const backlog = await fillJournal(engine);
+  const backlog = await fillJournal(engine, backlogMin);
   // Each run has a topic of its own, and with it a cursor that begins at the beginning.
-  const settings = (): UsedKafka => ({
-    ...kafkaSchema.parse({ replication_factor: 1 }),
-    brokers,
-    topic: `bench-${randomUUID()}`,
-  });
+  const settings = (): UsedKafka => kafkaSettings(brokers, `bench-${randomUUID()}`);
   const sides = [
     { name: producerSide, run: () => produce(engine, settings(), backlog, logger) },
     { name: relaySide, run: () => drain(engine, settings(), backlog, logger) },
@@ -87,14 +69,6 @@ async function compare(
         "one broker on this machine.",
     ],
   };
-}
-
-async function fillJournal(engine: WalletEngine): Promise<number> {
-  const walletIds = await createWallets(engine);
-  const load = { callers: fillCallers, durationMs: fillMs, workload: "uniform" } as const;
-  let events = 2 * walletIds.length;
-  while (events < backlogMin) events += (await runEngine(engine, walletIds, load)).calls ?? 0;
-  return events;
 }
 
 async function drain(

@@ -7,10 +7,13 @@ export interface ResultRow {
   readonly perSecond: Spread;
   readonly p50Ms: Spread | undefined;
   readonly p99Ms: Spread | undefined;
+  readonly maxMs: Spread | undefined;
   /** How many times the other side's figure, round by round. */
   readonly ratio:
     | { readonly to: string; readonly times: Spread; readonly floor?: number }
     | undefined;
+  /** What is asked of the side whatever others do, such as "p99 below 500 ms". */
+  readonly target?: { readonly name: string; readonly met: boolean };
 }
 
 /** What one part of the benchmark found. */
@@ -34,6 +37,7 @@ export function rowOf(
     perSecond: spreadOf(runs.map(({ perSecond }) => perSecond)),
     p50Ms: spreadOfKnown(runs.map(({ p50Ms }) => p50Ms)),
     p99Ms: spreadOfKnown(runs.map(({ p99Ms }) => p99Ms)),
+    maxMs: spreadOfKnown(runs.map(({ maxMs }) => maxMs)),
     ratio,
   };
 }
@@ -57,19 +61,22 @@ export function ratioOf(
   return { to, times: spreadOf(times), ...(floor === undefined ? {} : { floor }) };
 }
 
+const header = [
+  "",
+  "",
+  "per second",
+  "(min..max)",
+  "p50 ms",
+  "p99 ms",
+  "max ms",
+  "ratio",
+  "(min..max)",
+  "",
+];
+const textColumns: ReadonlySet<number> = new Set([0, 1, header.length - 1]);
+
 /** Writes a result as a table for people. */
 export function formatPart({ part, notes, rows }: PartResult): string {
-  const header = [
-    "",
-    "",
-    "transfers/s",
-    "(min..max)",
-    "p50 ms",
-    "p99 ms",
-    "ratio",
-    "(min..max)",
-    "",
-  ];
   const table = [header, ...rows.map(cellsOf)];
   const widths = header.map((_, column) =>
     Math.max(...table.map((cells) => cells[column]?.length ?? 0)),
@@ -78,7 +85,7 @@ export function formatPart({ part, notes, rows }: PartResult): string {
     cells
       .map((cell, column) => {
         const width = widths[column] ?? 0;
-        return column < 2 || column === 8 ? cell.padEnd(width) : cell.padStart(width);
+        return textColumns.has(column) ? cell.padEnd(width) : cell.padStart(width);
       })
       .join("  ")
       .trimEnd(),
@@ -86,23 +93,32 @@ export function formatPart({ part, notes, rows }: PartResult): string {
   return [`== ${part} ==`, ...lines, ...notes.map((note) => `  ${note}`)].join("\n");
 }
 
-function cellsOf({ workload, side, perSecond, p50Ms, p99Ms, ratio }: ResultRow): string[] {
+function cellsOf({ workload, side, perSecond, ratio, target, ...times }: ResultRow): string[] {
+  const remarks = [
+    ...(ratio ? [describeRatio(ratio)] : []),
+    ...(target ? [`${target.name} ${verdict(target.met)}`] : []),
+  ];
   return [
     workload,
     side,
     whole(perSecond.median),
     `(${whole(perSecond.min)}..${whole(perSecond.max)})`,
-    p50Ms?.median.toFixed(2) ?? "",
-    p99Ms?.median.toFixed(2) ?? "",
+    times.p50Ms?.median.toFixed(2) ?? "",
+    times.p99Ms?.median.toFixed(2) ?? "",
+    times.maxMs?.median.toFixed(2) ?? "",
     ratio ? `${ratio.times.median.toFixed(2)}x` : "",
     ratio ? `(${ratio.times.min.toFixed(2)}..${ratio.times.max.toFixed(2)})` : "",
-    ratio ? describeRatio(ratio) : "",
+    remarks.join("; "),
   ];
 }
 
 function describeRatio({ to, times, floor }: NonNullable<ResultRow["ratio"]>): string {
   if (floor === undefined) return `of ${to}`;
-  return `of ${to}; floor ${floor}x ${times.median >= floor ? "met" : "MISSED"}`;
+  return `of ${to}; floor ${floor}x ${verdict(times.median >= floor)}`;
+}
+
+function verdict(met: boolean): string {
+  return met ? "met" : "MISSED";
 }
 
 function whole(value: number): string {

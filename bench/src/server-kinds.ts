@@ -19,6 +19,10 @@ const freePorts = {
   APP__WALLET_SERVICE__GRPC__PORT: "0",
   APP__WALLET_SERVICE__HTTP__PORT: "0",
 };
+const freeHistoryPorts = {
+  APP__HISTORY_SERVICE__GRPC__PORT: "0",
+  APP__HISTORY_SERVICE__HTTP__PORT: "0",
+};
 const log = { APP__LOG__FORMAT: "json", APP__LOG__LEVEL: "info" };
 
 /** `npm start` as everybody runs it, with data of its own, which disposing removes. */
@@ -71,20 +75,58 @@ export async function startTwoServices(
   });
 }
 
-/** The wallet-service, built, in a process of its own. */
+/** A service that answers gRPC on the loopback interface; disposing stops it. */
+export interface GrpcService extends AsyncDisposable {
+  readonly grpcPort: number;
+}
+
+/**
+ * The wallet-service, built, in a process of its own.
+ *
+ * @param environment further settings, such as where Kafka is
+ */
 export async function startWalletService(
   database: BenchDatabase,
   signal: AbortSignal,
-): Promise<AsyncDisposable & { readonly grpcPort: number }> {
-  await build("wallet-service", signal);
+  environment: Readonly<Record<string, string>> = {},
+): Promise<GrpcService> {
+  const settings = {
+    ...freePorts,
+    APP__WALLET_SERVICE__DATABASE__URL: database.serviceUrl,
+    ...environment,
+  };
+  return await startGrpcService("wallet-service", settings, signal);
+}
+
+/**
+ * The history-service, built, in a process of its own; it makes its schema itself.
+ *
+ * @param environment further settings: where its events come from
+ */
+export async function startHistoryService(
+  database: BenchDatabase,
+  signal: AbortSignal,
+  environment: Readonly<Record<string, string>>,
+): Promise<GrpcService> {
+  const settings = {
+    ...freeHistoryPorts,
+    APP__HISTORY_SERVICE__DATABASE__URL: database.serviceUrl,
+    APP__HISTORY_SERVICE__DATABASE__MIGRATION_URL: database.ownerUrl,
+    ...environment,
+  };
+  return await startGrpcService("history-service", settings, signal);
+}
+
+async function startGrpcService(
+  name: string,
+  settings: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<GrpcService> {
+  await build(name, signal);
   const server = await startServer({
-    name: "wallet-service",
-    args: builtArgs("wallet-service"),
-    environment: {
-      ...freePorts,
-      ...log,
-      APP__WALLET_SERVICE__DATABASE__URL: database.serviceUrl,
-    },
+    name,
+    args: builtArgs(name),
+    environment: { ...settings, ...log },
     ready: /"grpcPort":(\d+)/,
     signal,
   });
