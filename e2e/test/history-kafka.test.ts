@@ -86,6 +86,42 @@ await describeOverKafka("history over Kafka", (cluster) => {
     await expectWhole(last, second.grpcPort);
   });
 
+  /** Deletes every message that is on the topic now. */
+  async function emptyTopic(): Promise<void> {
+    const admin = createKafka(kafka, quiet).admin();
+    await admin.connect();
+    const ends = await admin.fetchTopicOffsets(kafka.topic);
+    const partitions = ends.map(({ partition, high }) => ({ partition, offset: high }));
+    await admin.deleteTopicRecords({ topic: kafka.topic, partitions });
+    await admin.disconnect();
+  }
+
+  test("a gap whose messages are gone from the topic is named, and a replica that reads the feed heals it", async () => {
+    await using database = await createTestDatabase();
+    const { walletGrpcPort } = bed;
+    const first = await startHistory(database, { walletGrpcPort, kafka });
+    const read = await move(20);
+    await expectWhole(read, first.grpcPort);
+    await first[Symbol.asyncDispose]();
+    const gone = await move(50);
+    await expectWhole(gone);
+    await emptyTopic();
+
+    await using second = await startHistory(database, { walletGrpcPort, kafka });
+    await using transport = transportTo(second.grpcPort);
+    const completeness = () => createClient(HistoryService, transport).getCompleteness({});
+    const last = await move(20);
+    const highest = async (): Promise<bigint> => (await completeness()).highestPosition;
+    await expect.poll(highest, { timeout }).toBe(last);
+    const missing = [{ first: read + 1n, last: gone }];
+    expect(await completeness()).toMatchObject({ completeTo: read, missing });
+    {
+      await using _healer = await startHistory(database, { walletGrpcPort });
+      await expectWhole(last, second.grpcPort);
+    }
+    await expectWhole(await move(20), second.grpcPort);
+  });
+
   test("messages that are no events are parked where they were found, listed, and change nothing else", async () => {
     await expectWhole(await move(20));
     const { eventBytes, position } = await bed.history.getTransaction({
