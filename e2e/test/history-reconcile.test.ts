@@ -119,6 +119,7 @@ test("each kind of difference is told, and the commands end with exit code 1", a
   expect(command.output).toContain("6 differ.");
   const verification = await runCommand("verify-journal");
   expect(verification.code).toBe(1);
+  expect(verification.output).toMatch(/: \d+ findings\. No hash is verified\.\n$/);
   for (const walletId of [at(2), at(3), at(700), at(900), at(-1), invented]) {
     expect(verification.output).toContain(`wallet ${walletId} version`);
   }

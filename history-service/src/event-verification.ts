@@ -23,7 +23,9 @@ export interface Finding {
 export function recomputeEvent(stored: StoredEvent): DecodedEvent | string {
   const decoded = decodeStored(stored.bytes);
   if (typeof decoded === "string") return decoded;
-  if (!isEqual(decoded.hash, stored.hash)) return "The event's bytes do not have its hash.";
+  if (!isEqual(decoded.hash, stored.hash)) {
+    return "The event's bytes do not have the hash that is stored with them.";
+  }
   if (decoded.transactionId !== stored.transactionId) {
     return `The event is stored as transaction ${stored.transactionId}, its bytes say another one.`;
   }

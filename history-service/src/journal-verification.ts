@@ -116,7 +116,10 @@ function verifyEvent(event: StoredEvent, stored: readonly EntryToVerify[]): Find
   const { position } = event;
   const decoded = recomputeEvent(event);
   if (typeof decoded !== "string") return compareEntries(decoded, position, stored);
-  return [{ position, walletId: "", version: 0n, description: decoded }];
+  // The bytes do not tell reliably whom they concern; the entries may.
+  const concerned = stored.map(({ walletId, version }) => `wallet ${walletId} version ${version}`);
+  const whose = concerned.length === 0 ? "" : ` Its entries: ${concerned.join(", ")}.`;
+  return [{ position, walletId: "", version: 0n, description: decoded + whose }];
 }
 
 function missingEvent(position: bigint, stored: readonly EntryToVerify[]): Finding[] {
@@ -166,7 +169,9 @@ function createChain(behind: bigint, anchor: Uint8Array | undefined): SegmentCha
       hash = beginSegment(journalHash, firstPosition);
       eventMissing = false;
       if (silent) return [];
-      const description = `The segment from position ${first} to ${position} lacks its hash.`;
+      const description =
+        `The segment of positions ${first} to ${position} does not have the hash that is stored ` +
+        "with its last event.";
       return [{ position: first, walletId: "", version: 0n, description }];
     },
   };

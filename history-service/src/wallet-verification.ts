@@ -138,7 +138,8 @@ async function lookBehind(
     if (count < range.upTo - range.behind) {
       const [gap] = await pool.read((sql) => findMissing(sql, range.behind, 1));
       const position = gap?.first ?? range.behind + count + 1n;
-      const description = "Behind the wallet's last version the event of a position is missing.";
+      const description =
+        "The event of this position is missing; it may have changed the wallet to this version.";
       return { position, walletId, version, description };
     }
   }
