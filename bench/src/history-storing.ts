@@ -1,17 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import type { EmbeddedKafka } from "@pelikuni/local/embedded-kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
-import postgres from "postgres";
-import type { EventIngestion } from "../../history-service/src/event-ingestion.ts";
 import { readFeed } from "../../history-service/src/feed-source.ts";
 import { readTopic } from "../../history-service/src/kafka-source.ts";
 import { createWalletEngine } from "../../wallet-service/src/wallet-engine.ts";
 import type { BenchDatabase } from "./bench-bed.ts";
 import { kafkaEnvironment, kafkaSettings } from "./bench-kafka.ts";
+import { awaitPublished, pollUntil, withClient } from "./bench-sql.ts";
 import { fillJournal } from "./engine-load.ts";
+import { readEvents } from "./history-reader.ts";
 import { type Run, walletCount } from "./measurement.ts";
 import type { PartOptions } from "./part.ts";
 import type { Side } from "./rounds.ts";
@@ -35,8 +34,6 @@ export interface StoringSides {
 }
 
 const backlogMin = 100_000;
-const pollMs = 10;
-const reachMsMax = 300_000;
 const eventsPerInsert = 1_000;
 const messageBytesMax = 4_194_304;
 const deadlineMs = 10_000;
@@ -65,7 +62,7 @@ export async function createBacklog(
   const environment = kafka ? kafkaEnvironment(kafka.brokers, topic) : {};
   const service = resources.use(await startWalletService(database, signal, environment));
   const parts = { options, events, grpcPort: service.grpcPort };
-  if (kafka) await awaitPublished(database, topic, events, signal);
+  if (kafka) await awaitPublished(database.ownerUrl, topic, events, signal);
   return {
     events,
     feed: feedSides(parts),
@@ -84,19 +81,6 @@ async function fill({ serviceUrl }: BenchDatabase, logger: Logger): Promise<numb
   });
 }
 
-async function awaitPublished(
-  { ownerUrl }: BenchDatabase,
-  topic: string,
-  events: number,
-  signal: AbortSignal,
-): Promise<void> {
-  await pollUntil(ownerUrl, signal, async (sql) => {
-    const [row] = await sql<{ position: number }[]>`
-      select position::int as position from journal_cursors where topic = ${topic}`;
-    return row?.position === events;
-  });
-}
-
 function feedSides(parts: Bed): StoringSides {
   const address = `127.0.0.1:${parts.grpcPort}`;
   const environment = { APP__HISTORY_SERVICE__SOURCE: "feed" };
@@ -108,10 +92,10 @@ function feedSides(parts: Bed): StoringSides {
     readAlone: {
       name: "the feed alone",
       run: () =>
-        readAlone(parts.events, async (ingestion, stop) => {
+        readAlone(parts, (ingestion) => async (stop, onProgress) => {
           const limits = { messageBytesMax, deadlineDefaultMs: deadlineMs };
           await using transport = createGrpcTransport({ address, ...limits });
-          await readFeed({ transport, ingestion }, stop, () => undefined);
+          await readFeed({ transport, ingestion }, stop, onProgress);
         }),
     },
   };
@@ -131,10 +115,10 @@ function kafkaSides(parts: Bed, brokers: string[], topic: string): StoringSides 
     readAlone: {
       name: "the topic alone",
       run: () =>
-        readAlone(parts.events, async (ingestion, stop) => {
-          const source = { groupId: randomUUID(), ingestion, logger };
-          const settings = kafkaSettings(brokers, topic);
-          await readTopic({ kafka: settings, ...source }, stop, () => undefined);
+        readAlone(parts, (ingestion) => {
+          const kafka = kafkaSettings(brokers, topic);
+          const source = { kafka, groupId: randomUUID(), ingestion, logger };
+          return (stop, onProgress) => readTopic(source, stop, onProgress);
         }),
     },
   };
@@ -174,27 +158,21 @@ async function requireEntries({ ownerUrl }: BenchDatabase, events: number): Prom
   });
 }
 
-/** Runs a source of history without what stores. */
+/** From the first call until the last event has been read. */
 async function readAlone(
-  events: number,
-  read: (ingestion: EventIngestion, stop: AbortSignal) => Promise<void>,
+  { events, options }: Bed,
+  source: Parameters<typeof readEvents>[0]["source"],
 ): Promise<Run> {
-  const stop = new AbortController();
-  let count = 0;
+  const { logger, signal } = options;
   const startMs = performance.now();
+  let count = 0;
   let elapsedMs = 0;
-  const ingestion: EventIngestion = {
-    resume: async () => 0n,
-    ingest: async (messages) => {
-      count += messages.length;
-      if (count < events || stop.signal.aborted) return;
-      elapsedMs = performance.now() - startMs;
-      stop.abort();
-    },
-    replay: async () => undefined,
+  const take = (messages: readonly unknown[]): boolean => {
+    count += messages.length;
+    elapsedMs = performance.now() - startMs;
+    return count >= events;
   };
-  await read(ingestion, stop.signal);
-  if (count < events) throw new Error(`Of ${events} events, ${count} could be read.`);
+  await readEvents({ source, take, logger, signal });
   return { perSecond: (count / elapsedMs) * 1_000 };
 }
 
@@ -230,27 +208,4 @@ async function createPlainSide(parts: Bed): Promise<Side> {
         return { perSecond: (events / (performance.now() - startMs)) * 1_000 };
       }),
   };
-}
-
-async function pollUntil(
-  url: string,
-  signal: AbortSignal,
-  isReached: (sql: postgres.Sql) => Promise<boolean>,
-): Promise<void> {
-  const deadline = AbortSignal.timeout(reachMsMax);
-  await withClient(url, async (sql) => {
-    while (!(await isReached(sql))) {
-      if (deadline.aborted) throw new Error(`It takes more than ${reachMsMax} ms.`);
-      await delay(pollMs, undefined, { signal });
-    }
-  });
-}
-
-async function withClient<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(url, { max: 1, onnotice: () => undefined });
-  try {
-    return await work(sql);
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
 }

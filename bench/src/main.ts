@@ -6,6 +6,7 @@ import { measureEngine } from "./engine-part.ts";
 import { measureGrpc } from "./grpc-part.ts";
 import { measureHistory } from "./history-part.ts";
 import { listenForInterruption } from "./interruption.ts";
+import { measureOutage } from "./outage-part.ts";
 import type { PartOptions } from "./part.ts";
 import { measureRelay } from "./relay-part.ts";
 import { formatPart, type PartResult } from "./report.ts";
@@ -17,6 +18,7 @@ const partsByName: ReadonlyMap<string, (options: PartOptions) => Promise<PartRes
   ["grpc", measureGrpc],
   ["relay", measureRelay],
   ["history", measureHistory],
+  ["outage", measureOutage],
 ]);
 
 const usage = `npm run bench -- [PART...] [OPTIONS]

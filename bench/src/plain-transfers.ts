@@ -2,8 +2,8 @@ import { execFile, spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import postgres from "postgres";
 import type { BenchDatabase } from "./bench-bed.ts";
+import { withClient } from "./bench-sql.ts";
 import { runInChild } from "./child-run.ts";
 import type { Run, Workload } from "./measurement.ts";
 
@@ -52,13 +52,4 @@ async function runPgbench(
   const { stdout } = await promisify(execFile)("pgbench", args);
   // Where nothing was finished in time, there is no such line.
   return { perSecond: Number(/^tps = ([0-9.]+)/m.exec(stdout)?.[1] ?? 0) };
-}
-
-async function withClient<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(url, { max: 1, onnotice: () => undefined });
-  try {
-    return await work(sql);
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
 }
