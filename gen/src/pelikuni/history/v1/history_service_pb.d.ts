@@ -5,8 +5,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { WalletStatus } from "../../wallet/v1/wallet_pb.js";
-import type { WalletEvent } from "../../wallet/v1/wallet_event_pb.js";
+import type { Details, WalletStatus } from "../../wallet/v1/wallet_pb.js";
+import type { ReversedLeg, WalletEvent } from "../../wallet/v1/wallet_event_pb.js";
 
 /**
  * Describes the file pelikuni/history/v1/history_service.proto.
@@ -55,7 +55,8 @@ export declare type Entry = Message<"pelikuni.history.v1.Entry"> & {
   occurredAt?: Timestamp | undefined;
 
   /**
-   * What kind of change: "wallet_created", "wallet_funded" or "transfer_completed".
+   * What kind of change: "wallet_created", "wallet_funded", "transfer_completed", "transaction_posted", "hold_placed",
+   * "hold_released", "wallet_status_changed" or "wallet_updated".
    *
    * @generated from field: string kind = 6;
    */
@@ -123,6 +124,27 @@ export declare type Entry = Message<"pelikuni.history.v1.Entry"> & {
    * @generated from field: bytes head = 15;
    */
   head: Uint8Array;
+
+  /**
+   * What the caller wanted remembered; absent when nothing.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 16;
+   */
+  details?: Details | undefined;
+
+  /**
+   * The hold that was placed, captured, released or expired; empty when none.
+   *
+   * @generated from field: string hold_id = 17;
+   */
+  holdId: string;
+
+  /**
+   * The transaction that this one takes back; empty when none.
+   *
+   * @generated from field: string reverses_transaction_id = 18;
+   */
+  reversesTransactionId: string;
 };
 
 /**
@@ -287,6 +309,13 @@ export declare type GetTransactionResponse = Message<"pelikuni.history.v1.GetTra
    * @generated from field: bytes event_bytes = 3;
    */
   eventBytes: Uint8Array;
+
+  /**
+   * The transactions that take it back, in the order of positions; as many as there are.
+   *
+   * @generated from field: repeated pelikuni.history.v1.ReversedBy reversed_by = 4;
+   */
+  reversedBy: ReversedBy[];
 };
 
 /**
@@ -294,6 +323,40 @@ export declare type GetTransactionResponse = Message<"pelikuni.history.v1.GetTra
  * Use `create(GetTransactionResponseSchema)` to create a new message.
  */
 export declare const GetTransactionResponseSchema: GenMessage<GetTransactionResponse>;
+
+/**
+ * A transaction that takes back another.
+ *
+ * @generated from message pelikuni.history.v1.ReversedBy
+ */
+export declare type ReversedBy = Message<"pelikuni.history.v1.ReversedBy"> & {
+  /**
+   * The reversal: UUIDv7 in lower case.
+   *
+   * @generated from field: string transaction_id = 1;
+   */
+  transactionId: string;
+
+  /**
+   * Its position in the journal.
+   *
+   * @generated from field: int64 position = 2;
+   */
+  position: bigint;
+
+  /**
+   * What it takes back of which legs.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.ReversedLeg legs = 3;
+   */
+  legs: ReversedLeg[];
+};
+
+/**
+ * Describes the message pelikuni.history.v1.ReversedBy.
+ * Use `create(ReversedBySchema)` to create a new message.
+ */
+export declare const ReversedBySchema: GenMessage<ReversedBy>;
 
 /**
  * Which balance to read.
@@ -879,6 +942,290 @@ export declare type PositionRange = Message<"pelikuni.history.v1.PositionRange">
 export declare const PositionRangeSchema: GenMessage<PositionRange>;
 
 /**
+ * Which account to add up, and when.
+ *
+ * @generated from message pelikuni.history.v1.GetAccountTotalRequest
+ */
+export declare type GetAccountTotalRequest = Message<"pelikuni.history.v1.GetAccountTotalRequest"> & {
+  /**
+   * The account, for example "external".
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * The currency, for example "USD".
+   *
+   * @generated from field: string currency = 2;
+   */
+  currency: string;
+
+  /**
+   * At an instant or a position; as far as history is complete when neither is given.
+   *
+   * @generated from oneof pelikuni.history.v1.GetAccountTotalRequest.when
+   */
+  when: {
+    /**
+     * What occurred at this very instant is included.
+     *
+     * @generated from field: google.protobuf.Timestamp at = 3;
+     */
+    value: Timestamp;
+    case: "at";
+  } | {
+    /**
+     * Everything up to this position; NOT_COMPLETE_YET while history is not complete so far.
+     *
+     * @generated from field: int64 position = 4;
+     */
+    value: bigint;
+    case: "position";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Answer only once history is complete up to this position; 0 does not wait.
+   *
+   * @generated from field: int64 min_position = 5;
+   */
+  minPosition: bigint;
+};
+
+/**
+ * Describes the message pelikuni.history.v1.GetAccountTotalRequest.
+ * Use `create(GetAccountTotalRequestSchema)` to create a new message.
+ */
+export declare const GetAccountTotalRequestSchema: GenMessage<GetAccountTotalRequest>;
+
+/**
+ * What an account adds up to. One that nothing has touched has nothing but zeros.
+ *
+ * @generated from message pelikuni.history.v1.GetAccountTotalResponse
+ */
+export declare type GetAccountTotalResponse = Message<"pelikuni.history.v1.GetAccountTotalResponse"> & {
+  /**
+   * What came in less what went out, up to 40 digits and four decimals: negative for an account that money comes from.
+   *
+   * @generated from field: string total = 1;
+   */
+  total: string;
+
+  /**
+   * What came from wallets, four decimals.
+   *
+   * @generated from field: string total_in = 2;
+   */
+  totalIn: string;
+
+  /**
+   * What went to wallets, four decimals, not negative.
+   *
+   * @generated from field: string total_out = 3;
+   */
+  totalOut: string;
+
+  /**
+   * History is complete up to this position.
+   *
+   * @generated from field: int64 complete_to = 4;
+   */
+  completeTo: bigint;
+};
+
+/**
+ * Describes the message pelikuni.history.v1.GetAccountTotalResponse.
+ * Use `create(GetAccountTotalResponseSchema)` to create a new message.
+ */
+export declare const GetAccountTotalResponseSchema: GenMessage<GetAccountTotalResponse>;
+
+/**
+ * Which legs of an account to list.
+ *
+ * @generated from message pelikuni.history.v1.ListAccountEntriesRequest
+ */
+export declare type ListAccountEntriesRequest = Message<"pelikuni.history.v1.ListAccountEntriesRequest"> & {
+  /**
+   * The account, for example "fees".
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * Only this currency; all when empty.
+   *
+   * @generated from field: string currency = 2;
+   */
+  currency: string;
+
+  /**
+   * Only what occurred at this instant or later.
+   *
+   * @generated from field: optional google.protobuf.Timestamp from = 3;
+   */
+  from?: Timestamp | undefined;
+
+  /**
+   * Only what occurred before this instant.
+   *
+   * @generated from field: optional google.protobuf.Timestamp to = 4;
+   */
+  to?: Timestamp | undefined;
+
+  /**
+   * Newest first unless chosen otherwise; by position, then by leg.
+   *
+   * @generated from field: pelikuni.history.v1.Direction direction = 5;
+   */
+  direction: Direction;
+
+  /**
+   * How many entries to return, 0 to 1,000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 6;
+   */
+  pageSize: number;
+
+  /**
+   * Empty for the first page, then the next_page_token of the page before; opaque, at most 200 characters.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken: string;
+
+  /**
+   * Answer only once history is complete up to this position; 0 does not wait.
+   *
+   * @generated from field: int64 min_position = 8;
+   */
+  minPosition: bigint;
+};
+
+/**
+ * Describes the message pelikuni.history.v1.ListAccountEntriesRequest.
+ * Use `create(ListAccountEntriesRequestSchema)` to create a new message.
+ */
+export declare const ListAccountEntriesRequestSchema: GenMessage<ListAccountEntriesRequest>;
+
+/**
+ * One page of an account's legs.
+ *
+ * @generated from message pelikuni.history.v1.ListAccountEntriesResponse
+ */
+export declare type ListAccountEntriesResponse = Message<"pelikuni.history.v1.ListAccountEntriesResponse"> & {
+  /**
+   * In the order asked for. No entry is listed twice or left out while new ones arrive.
+   *
+   * @generated from field: repeated pelikuni.history.v1.AccountEntry entries = 1;
+   */
+  entries: AccountEntry[];
+
+  /**
+   * Give it as page_token to read on; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * History is complete up to this position.
+   *
+   * @generated from field: int64 complete_to = 3;
+   */
+  completeTo: bigint;
+};
+
+/**
+ * Describes the message pelikuni.history.v1.ListAccountEntriesResponse.
+ * Use `create(ListAccountEntriesResponseSchema)` to create a new message.
+ */
+export declare const ListAccountEntriesResponseSchema: GenMessage<ListAccountEntriesResponse>;
+
+/**
+ * One leg between an account outside and a wallet.
+ *
+ * @generated from message pelikuni.history.v1.AccountEntry
+ */
+export declare type AccountEntry = Message<"pelikuni.history.v1.AccountEntry"> & {
+  /**
+   * The account, for example "fees".
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * The currency, for example "USD".
+   *
+   * @generated from field: string currency = 2;
+   */
+  currency: string;
+
+  /**
+   * What the leg added to the account, four decimals; negative when money went to the wallet.
+   *
+   * @generated from field: string amount = 3;
+   */
+  amount: string;
+
+  /**
+   * The wallet on the other side: UUIDv7 in lower case.
+   *
+   * @generated from field: string wallet_id = 4;
+   */
+  walletId: string;
+
+  /**
+   * The transaction: UUIDv7 in lower case.
+   *
+   * @generated from field: string transaction_id = 5;
+   */
+  transactionId: string;
+
+  /**
+   * Its position in the journal.
+   *
+   * @generated from field: int64 position = 6;
+   */
+  position: bigint;
+
+  /**
+   * The leg's place in it, from 0.
+   *
+   * @generated from field: int32 leg_index = 7;
+   */
+  legIndex: number;
+
+  /**
+   * When it happened: UTC, milliseconds.
+   *
+   * @generated from field: google.protobuf.Timestamp occurred_at = 8;
+   */
+  occurredAt?: Timestamp | undefined;
+
+  /**
+   * What kind of change, as in Entry.
+   *
+   * @generated from field: string kind = 9;
+   */
+  kind: string;
+
+  /**
+   * What the caller wanted remembered; absent when nothing.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 10;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.history.v1.AccountEntry.
+ * Use `create(AccountEntrySchema)` to create a new message.
+ */
+export declare const AccountEntrySchema: GenMessage<AccountEntry>;
+
+/**
  * Asks for a reconciliation with the wallet-service.
  *
  * @generated from message pelikuni.history.v1.ReconcileRequest
@@ -995,6 +1342,13 @@ export declare type ReconcileSummary = Message<"pelikuni.history.v1.ReconcileSum
    * @generated from field: int64 difference_count = 3;
    */
   differenceCount: bigint;
+
+  /**
+   * For each currency what wallets hold and what accounts add up to, by code.
+   *
+   * @generated from field: repeated pelikuni.history.v1.CurrencySum currency_sums = 4;
+   */
+  currencySums: CurrencySum[];
 };
 
 /**
@@ -1002,6 +1356,47 @@ export declare type ReconcileSummary = Message<"pelikuni.history.v1.ReconcileSum
  * Use `create(ReconcileSummarySchema)` to create a new message.
  */
 export declare const ReconcileSummarySchema: GenMessage<ReconcileSummary>;
+
+/**
+ * What there is of one currency. All money in wallets came from accounts, so the sum is zero.
+ *
+ * @generated from message pelikuni.history.v1.CurrencySum
+ */
+export declare type CurrencySum = Message<"pelikuni.history.v1.CurrencySum"> & {
+  /**
+   * The currency, for example "USD".
+   *
+   * @generated from field: string currency = 1;
+   */
+  currency: string;
+
+  /**
+   * What all wallets of the wallet-service hold together, four decimals.
+   *
+   * @generated from field: string wallets = 2;
+   */
+  wallets: string;
+
+  /**
+   * What all accounts outside add up to in history, four decimals; negative when more went into wallets than out.
+   *
+   * @generated from field: string accounts = 3;
+   */
+  accounts: string;
+
+  /**
+   * wallets + accounts: "0.0000", or money was made or lost.
+   *
+   * @generated from field: string sum = 4;
+   */
+  sum: string;
+};
+
+/**
+ * Describes the message pelikuni.history.v1.CurrencySum.
+ * Use `create(CurrencySumSchema)` to create a new message.
+ */
+export declare const CurrencySumSchema: GenMessage<CurrencySum>;
 
 /**
  * Which parked messages to list.
@@ -1332,6 +1727,27 @@ export declare const HistoryService: GenService<{
     methodKind: "unary";
     input: typeof ListParkedEventsRequestSchema;
     output: typeof ListParkedEventsResponseSchema;
+  },
+  /**
+   * Reads what an account outside the wallets adds up to, at an instant or a position. Nothing keeps a balance of it:
+   * the sum is made from the legs, and is exact at every position up to which history is complete.
+   *
+   * @generated from rpc pelikuni.history.v1.HistoryService.GetAccountTotal
+   */
+  getAccountTotal: {
+    methodKind: "unary";
+    input: typeof GetAccountTotalRequestSchema;
+    output: typeof GetAccountTotalResponseSchema;
+  },
+  /**
+   * Lists the legs that an account outside the wallets took part in.
+   *
+   * @generated from rpc pelikuni.history.v1.HistoryService.ListAccountEntries
+   */
+  listAccountEntries: {
+    methodKind: "unary";
+    input: typeof ListAccountEntriesRequestSchema;
+    output: typeof ListAccountEntriesResponseSchema;
   },
   /**
    * Tries to take in a parked message again. It stays parked, with the new reason, when that fails.

@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { WalletStatus } from "./wallet_pb.js";
+import type { Details, Hold, WalletSettings, WalletStatus } from "./wallet_pb.js";
 
 /**
  * Describes the file pelikuni/wallet/v1/wallet_event.proto.
@@ -44,7 +44,7 @@ export declare type WalletEvent = Message<"pelikuni.wallet.v1.WalletEvent"> & {
   requestId: string;
 
   /**
-   * The movements of money, each with one source, one destination and one amount. A creation has none.
+   * The movements of money, each with one source, one destination and one amount. What moves none has none.
    *
    * @generated from field: repeated pelikuni.wallet.v1.Leg legs = 4;
    */
@@ -86,7 +86,54 @@ export declare type WalletEvent = Message<"pelikuni.wallet.v1.WalletEvent"> & {
      */
     value: TransferCompleted;
     case: "transferCompleted";
+  } | {
+    /**
+     * Money moved in any other way: a withdrawal, a capture, a reversal, several legs at once.
+     *
+     * @generated from field: pelikuni.wallet.v1.TransactionPosted transaction_posted = 9;
+     */
+    value: TransactionPosted;
+    case: "transactionPosted";
+  } | {
+    /**
+     * Money of a wallet was set aside.
+     *
+     * @generated from field: pelikuni.wallet.v1.HoldPlaced hold_placed = 10;
+     */
+    value: HoldPlaced;
+    case: "holdPlaced";
+  } | {
+    /**
+     * What was set aside is free again.
+     *
+     * @generated from field: pelikuni.wallet.v1.HoldReleased hold_released = 11;
+     */
+    value: HoldReleased;
+    case: "holdReleased";
+  } | {
+    /**
+     * A wallet was frozen, unfrozen or closed; the change says what it became.
+     *
+     * @generated from field: pelikuni.wallet.v1.WalletStatusChanged wallet_status_changed = 12;
+     */
+    value: WalletStatusChanged;
+    case: "walletStatusChanged";
+  } | {
+    /**
+     * What is kept beside a wallet was changed.
+     *
+     * @generated from field: pelikuni.wallet.v1.WalletUpdated wallet_updated = 13;
+     */
+    value: WalletUpdated;
+    case: "walletUpdated";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * What the caller wanted remembered; absent when nothing.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 14;
+   */
+  details?: Details | undefined;
 };
 
 /**
@@ -149,7 +196,7 @@ export declare type Side = Message<"pelikuni.wallet.v1.Side"> & {
    */
   side: {
     /**
-     * A wallet: UUIDv7 in lower case.
+     * A wallet: UUIDv7 in lower case; requests may write it in either case.
      *
      * @generated from field: string wallet_id = 1;
      */
@@ -157,7 +204,8 @@ export declare type Side = Message<"pelikuni.wallet.v1.Side"> & {
     case: "walletId";
   } | {
     /**
-     * An account outside the wallets, for example "external". It has no balance that anything checks.
+     * An account outside the wallets, one of those configured, for example "external". It has no balance that anything
+     * checks.
      *
      * @generated from field: string account = 2;
      */
@@ -289,4 +337,200 @@ export declare type TransferCompleted = Message<"pelikuni.wallet.v1.TransferComp
  * Use `create(TransferCompletedSchema)` to create a new message.
  */
 export declare const TransferCompletedSchema: GenMessage<TransferCompleted>;
+
+/**
+ * Money moved in a way that has no kind of its own.
+ *
+ * @generated from message pelikuni.wallet.v1.TransactionPosted
+ */
+export declare type TransactionPosted = Message<"pelikuni.wallet.v1.TransactionPosted"> & {
+  /**
+   * For a capture, the hold that was paid out of, as it is after the change.
+   *
+   * @generated from field: pelikuni.wallet.v1.Hold hold = 1;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * For a reversal, what it takes back.
+   *
+   * @generated from field: pelikuni.wallet.v1.Reversal reversal = 2;
+   */
+  reversal?: Reversal | undefined;
+
+  /**
+   * For an exchange, at which rate the caller made it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Exchange exchange = 3;
+   */
+  exchange?: Exchange | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.TransactionPosted.
+ * Use `create(TransactionPostedSchema)` to create a new message.
+ */
+export declare const TransactionPostedSchema: GenMessage<TransactionPosted>;
+
+/**
+ * What of an earlier transaction a reversal takes back.
+ *
+ * @generated from message pelikuni.wallet.v1.Reversal
+ */
+export declare type Reversal = Message<"pelikuni.wallet.v1.Reversal"> & {
+  /**
+   * The transaction reversed: UUIDv7 in lower case.
+   *
+   * @generated from field: string transaction_id = 1;
+   */
+  transactionId: string;
+
+  /**
+   * What is taken back of its legs, each leg at most once, ascending.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.ReversedLeg legs = 2;
+   */
+  legs: ReversedLeg[];
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.Reversal.
+ * Use `create(ReversalSchema)` to create a new message.
+ */
+export declare const ReversalSchema: GenMessage<Reversal>;
+
+/**
+ * What is taken back of one leg.
+ *
+ * @generated from message pelikuni.wallet.v1.ReversedLeg
+ */
+export declare type ReversedLeg = Message<"pelikuni.wallet.v1.ReversedLeg"> & {
+  /**
+   * The leg's place in the transaction reversed, from 0.
+   *
+   * @generated from field: int32 index = 1;
+   */
+  index: number;
+
+  /**
+   * How much, in units of the leg's currency: up to 15 digits and up to 4 decimals, greater than zero. Events have
+   * exactly four decimals.
+   *
+   * @generated from field: string amount = 2;
+   */
+  amount: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReversedLeg.
+ * Use `create(ReversedLegSchema)` to create a new message.
+ */
+export declare const ReversedLegSchema: GenMessage<ReversedLeg>;
+
+/**
+ * The rate of an exchange. It is recorded and never computed with: the caller gives both amounts.
+ *
+ * @generated from message pelikuni.wallet.v1.Exchange
+ */
+export declare type Exchange = Message<"pelikuni.wallet.v1.Exchange"> & {
+  /**
+   * The rate as the caller quotes it, for example "1.0842"; at most 50 characters.
+   *
+   * @generated from field: string rate = 1;
+   */
+  rate: string;
+
+  /**
+   * The quote that it comes from, at most 255 characters.
+   *
+   * @generated from field: string quote_id = 2;
+   */
+  quoteId: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.Exchange.
+ * Use `create(ExchangeSchema)` to create a new message.
+ */
+export declare const ExchangeSchema: GenMessage<Exchange>;
+
+/**
+ * Money of a wallet was set aside.
+ *
+ * @generated from message pelikuni.wallet.v1.HoldPlaced
+ */
+export declare type HoldPlaced = Message<"pelikuni.wallet.v1.HoldPlaced"> & {
+  /**
+   * The hold as placed.
+   *
+   * @generated from field: pelikuni.wallet.v1.Hold hold = 1;
+   */
+  hold?: Hold | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.HoldPlaced.
+ * Use `create(HoldPlacedSchema)` to create a new message.
+ */
+export declare const HoldPlacedSchema: GenMessage<HoldPlaced>;
+
+/**
+ * What was set aside is free again: released, or expired.
+ *
+ * @generated from message pelikuni.wallet.v1.HoldReleased
+ */
+export declare type HoldReleased = Message<"pelikuni.wallet.v1.HoldReleased"> & {
+  /**
+   * The hold as it is after the change.
+   *
+   * @generated from field: pelikuni.wallet.v1.Hold hold = 1;
+   */
+  hold?: Hold | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.HoldReleased.
+ * Use `create(HoldReleasedSchema)` to create a new message.
+ */
+export declare const HoldReleasedSchema: GenMessage<HoldReleased>;
+
+/**
+ * A wallet was frozen, unfrozen or closed. The money swept away at closing is in the legs.
+ *
+ * @generated from message pelikuni.wallet.v1.WalletStatusChanged
+ */
+export declare type WalletStatusChanged = Message<"pelikuni.wallet.v1.WalletStatusChanged"> & {
+  /**
+   * Why, in the caller's words, at most 500 characters.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.WalletStatusChanged.
+ * Use `create(WalletStatusChangedSchema)` to create a new message.
+ */
+export declare const WalletStatusChangedSchema: GenMessage<WalletStatusChanged>;
+
+/**
+ * What is kept beside a wallet was changed.
+ *
+ * @generated from message pelikuni.wallet.v1.WalletUpdated
+ */
+export declare type WalletUpdated = Message<"pelikuni.wallet.v1.WalletUpdated"> & {
+  /**
+   * All of it after the change.
+   *
+   * @generated from field: pelikuni.wallet.v1.WalletSettings settings = 1;
+   */
+  settings?: WalletSettings | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.WalletUpdated.
+ * Use `create(WalletUpdatedSchema)` to create a new message.
+ */
+export declare const WalletUpdatedSchema: GenMessage<WalletUpdated>;
 

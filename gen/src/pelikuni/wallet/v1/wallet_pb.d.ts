@@ -95,6 +95,168 @@ export declare type Wallet = Message<"pelikuni.wallet.v1.Wallet"> & {
 export declare const WalletSchema: GenMessage<Wallet>;
 
 /**
+ * What a company keeps beside a wallet. It changes the wallet's version like any other change.
+ *
+ * @generated from message pelikuni.wallet.v1.WalletSettings
+ */
+export declare type WalletSettings = Message<"pelikuni.wallet.v1.WalletSettings"> & {
+  /**
+   * Free pairs, at most 16: keys of 1 to 40 characters, values of at most 500.
+   *
+   * @generated from field: map<string, string> metadata = 1;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Limits on what the wallet pays.
+   *
+   * @generated from field: pelikuni.wallet.v1.WalletLimits limits = 2;
+   */
+  limits?: WalletLimits | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.WalletSettings.
+ * Use `create(WalletSettingsSchema)` to create a new message.
+ */
+export declare const WalletSettingsSchema: GenMessage<WalletSettings>;
+
+/**
+ * Limits on what a wallet pays.
+ *
+ * @generated from message pelikuni.wallet.v1.WalletLimits
+ */
+export declare type WalletLimits = Message<"pelikuni.wallet.v1.WalletLimits"> & {
+  /**
+   * The most that may leave the wallet by one transfer, withdrawal or posted transaction, or be set aside by one hold:
+   * up to 15 digits and up to 4 decimals, greater than zero; no limit when empty. Captures, reversals and the sweep at
+   * closing are not limited: they settle what was agreed before.
+   *
+   * @generated from field: string single_transfer_max = 1;
+   */
+  singleTransferMax: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.WalletLimits.
+ * Use `create(WalletLimitsSchema)` to create a new message.
+ */
+export declare const WalletLimitsSchema: GenMessage<WalletLimits>;
+
+/**
+ * Money of a wallet that is set aside for a payment to come. It belongs to the wallet's balance and cannot be spent
+ * otherwise. A hold ends exactly once: captured, released or expired.
+ *
+ * @generated from message pelikuni.wallet.v1.Hold
+ */
+export declare type Hold = Message<"pelikuni.wallet.v1.Hold"> & {
+  /**
+   * UUIDv7 in lower case.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The wallet whose money is set aside: UUIDv7 in lower case.
+   *
+   * @generated from field: string wallet_id = 2;
+   */
+  walletId: string;
+
+  /**
+   * The wallet's currency, for example "USD".
+   *
+   * @generated from field: string currency = 3;
+   */
+  currency: string;
+
+  /**
+   * What was set aside when the hold was placed, four decimals.
+   *
+   * @generated from field: string amount = 4;
+   */
+  amount: string;
+
+  /**
+   * What was paid out of it so far, four decimals, never more than the amount.
+   *
+   * @generated from field: string captured = 5;
+   */
+  captured: string;
+
+  /**
+   * What is still set aside, four decimals: amount - captured while the hold is open, then "0.0000".
+   *
+   * @generated from field: string remaining = 6;
+   */
+  remaining: string;
+
+  /**
+   * Whether it is open, or how it ended.
+   *
+   * @generated from field: pelikuni.wallet.v1.HoldStatus status = 7;
+   */
+  status: HoldStatus;
+
+  /**
+   * When it was placed: UTC, milliseconds.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 8;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * From this instant on nothing can be captured: UTC, milliseconds. The money is free again a second or two later.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 9;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.Hold.
+ * Use `create(HoldSchema)` to create a new message.
+ */
+export declare const HoldSchema: GenMessage<Hold>;
+
+/**
+ * What the caller wants remembered with a change. It travels in the event and appears in history.
+ *
+ * @generated from message pelikuni.wallet.v1.Details
+ */
+export declare type Details = Message<"pelikuni.wallet.v1.Details"> & {
+  /**
+   * The caller's own name for it, for example an invoice or a payment provider's id; at most 255 characters. On a
+   * movement out of an account outside the wallets a reference acts once, for ever: the same payment reported twice is
+   * refused with REFERENCE_ALREADY_USED, however long the request_id is forgotten.
+   *
+   * @generated from field: string reference = 1;
+   */
+  reference: string;
+
+  /**
+   * A text for people, at most 500 characters.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * Free pairs, at most 16: keys of 1 to 40 characters, values of at most 500.
+   *
+   * @generated from field: map<string, string> metadata = 3;
+   */
+  metadata: { [key: string]: string };
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.Details.
+ * Use `create(DetailsSchema)` to create a new message.
+ */
+export declare const DetailsSchema: GenMessage<Details>;
+
+/**
  * Whether a wallet takes part in movements of money.
  *
  * @generated from enum pelikuni.wallet.v1.WalletStatus
@@ -113,10 +275,78 @@ export enum WalletStatus {
    * @generated from enum value: WALLET_STATUS_ACTIVE = 1;
    */
   ACTIVE = 1,
+
+  /**
+   * Money comes in, and none goes out or is set aside. Holds can be released and expire.
+   *
+   * @generated from enum value: WALLET_STATUS_FROZEN_OUTGOING = 2;
+   */
+  FROZEN_OUTGOING = 2,
+
+  /**
+   * No money moves, in or out. Holds can be released and expire.
+   *
+   * @generated from enum value: WALLET_STATUS_FROZEN = 3;
+   */
+  FROZEN = 3,
+
+  /**
+   * Empty, and never changes again.
+   *
+   * @generated from enum value: WALLET_STATUS_CLOSED = 4;
+   */
+  CLOSED = 4,
 }
 
 /**
  * Describes the enum pelikuni.wallet.v1.WalletStatus.
  */
 export declare const WalletStatusSchema: GenEnum<WalletStatus>;
+
+/**
+ * Whether a hold is open, or how it ended.
+ *
+ * @generated from enum pelikuni.wallet.v1.HoldStatus
+ */
+export enum HoldStatus {
+  /**
+   * Of every status, where one is asked for.
+   *
+   * @generated from enum value: HOLD_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The remaining money is set aside.
+   *
+   * @generated from enum value: HOLD_STATUS_OPEN = 1;
+   */
+  OPEN = 1,
+
+  /**
+   * Paid out, in whole or in part; the rest was released.
+   *
+   * @generated from enum value: HOLD_STATUS_CAPTURED = 2;
+   */
+  CAPTURED = 2,
+
+  /**
+   * Released by a call of ReleaseHold.
+   *
+   * @generated from enum value: HOLD_STATUS_RELEASED = 3;
+   */
+  RELEASED = 3,
+
+  /**
+   * Released because its time was over.
+   *
+   * @generated from enum value: HOLD_STATUS_EXPIRED = 4;
+   */
+  EXPIRED = 4,
+}
+
+/**
+ * Describes the enum pelikuni.wallet.v1.HoldStatus.
+ */
+export declare const HoldStatusSchema: GenEnum<HoldStatus>;
 

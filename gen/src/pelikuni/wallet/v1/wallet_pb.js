@@ -3,13 +3,15 @@
 /* eslint-disable */
 
 import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_pelikuni_wallet_v1_amount_rule } from "./amount_rule_pb.js";
 
 /**
  * Describes the file pelikuni/wallet/v1/wallet.proto.
  */
 export const file_pelikuni_wallet_v1_wallet = /*@__PURE__*/
-  fileDesc("Ch9wZWxpa3VuaS93YWxsZXQvdjEvd2FsbGV0LnByb3RvEhJwZWxpa3VuaS53YWxsZXQudjEijgIKBldhbGxldBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhAKCGN1cnJlbmN5GAMgASgJEg8KB2JhbGFuY2UYBCABKAkSDAoEaGVsZBgFIAEoCRIRCglhdmFpbGFibGUYBiABKAkSMAoGc3RhdHVzGAcgASgOMiAucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldFN0YXR1cxIPCgd2ZXJzaW9uGAggASgDEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqRwoMV2FsbGV0U3RhdHVzEh0KGVdBTExFVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRXQUxMRVRfU1RBVFVTX0FDVElWRRABYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Ch9wZWxpa3VuaS93YWxsZXQvdjEvd2FsbGV0LnByb3RvEhJwZWxpa3VuaS53YWxsZXQudjEijgIKBldhbGxldBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhAKCGN1cnJlbmN5GAMgASgJEg8KB2JhbGFuY2UYBCABKAkSDAoEaGVsZBgFIAEoCRIRCglhdmFpbGFibGUYBiABKAkSMAoGc3RhdHVzGAcgASgOMiAucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldFN0YXR1cxIPCgd2ZXJzaW9uGAggASgDEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKDldhbGxldFNldHRpbmdzElsKCG1ldGFkYXRhGAEgAygLMjAucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldFNldHRpbmdzLk1ldGFkYXRhRW50cnlCF7pIFJoBERAQIgZyBBABGCgqBXIDGPQDEjAKBmxpbWl0cxgCIAEoCzIgLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRMaW1pdHMaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjkKDFdhbGxldExpbWl0cxIpChNzaW5nbGVfdHJhbnNmZXJfbWF4GAEgASgJQgy6SAnYAQFyBIjqMAEi/gEKBEhvbGQSCgoCaWQYASABKAkSEQoJd2FsbGV0X2lkGAIgASgJEhAKCGN1cnJlbmN5GAMgASgJEg4KBmFtb3VudBgEIAEoCRIQCghjYXB0dXJlZBgFIAEoCRIRCglyZW1haW5pbmcYBiABKAkSLgoGc3RhdHVzGAcgASgOMh4ucGVsaWt1bmkud2FsbGV0LnYxLkhvbGRTdGF0dXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLMAQoHRGV0YWlscxIbCglyZWZlcmVuY2UYASABKAlCCLpIBXIDGP8BEh0KC2Rlc2NyaXB0aW9uGAIgASgJQgi6SAVyAxj0AxJUCghtZXRhZGF0YRgDIAMoCzIpLnBlbGlrdW5pLndhbGxldC52MS5EZXRhaWxzLk1ldGFkYXRhRW50cnlCF7pIFJoBERAQIgZyBBABGCgqBXIDGPQDGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqeAQoMV2FsbGV0U3RhdHVzEh0KGVdBTExFVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRXQUxMRVRfU1RBVFVTX0FDVElWRRABEiEKHVdBTExFVF9TVEFUVVNfRlJPWkVOX09VVEdPSU5HEAISGAoUV0FMTEVUX1NUQVRVU19GUk9aRU4QAxIYChRXQUxMRVRfU1RBVFVTX0NMT1NFRBAEKowBCgpIb2xkU3RhdHVzEhsKF0hPTERfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFAoQSE9MRF9TVEFUVVNfT1BFThABEhgKFEhPTERfU1RBVFVTX0NBUFRVUkVEEAISGAoUSE9MRF9TVEFUVVNfUkVMRUFTRUQQAxIXChNIT0xEX1NUQVRVU19FWFBJUkVEEARiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_pelikuni_wallet_v1_amount_rule]);
 
 /**
  * Describes the message pelikuni.wallet.v1.Wallet.
@@ -17,6 +19,34 @@ export const file_pelikuni_wallet_v1_wallet = /*@__PURE__*/
  */
 export const WalletSchema = /*@__PURE__*/
   messageDesc(file_pelikuni_wallet_v1_wallet, 0);
+
+/**
+ * Describes the message pelikuni.wallet.v1.WalletSettings.
+ * Use `create(WalletSettingsSchema)` to create a new message.
+ */
+export const WalletSettingsSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet, 1);
+
+/**
+ * Describes the message pelikuni.wallet.v1.WalletLimits.
+ * Use `create(WalletLimitsSchema)` to create a new message.
+ */
+export const WalletLimitsSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet, 2);
+
+/**
+ * Describes the message pelikuni.wallet.v1.Hold.
+ * Use `create(HoldSchema)` to create a new message.
+ */
+export const HoldSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet, 3);
+
+/**
+ * Describes the message pelikuni.wallet.v1.Details.
+ * Use `create(DetailsSchema)` to create a new message.
+ */
+export const DetailsSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet, 4);
 
 /**
  * Describes the enum pelikuni.wallet.v1.WalletStatus.
@@ -31,4 +61,18 @@ export const WalletStatusSchema = /*@__PURE__*/
  */
 export const WalletStatus = /*@__PURE__*/
   tsEnum(WalletStatusSchema);
+
+/**
+ * Describes the enum pelikuni.wallet.v1.HoldStatus.
+ */
+export const HoldStatusSchema = /*@__PURE__*/
+  enumDesc(file_pelikuni_wallet_v1_wallet, 1);
+
+/**
+ * Whether a hold is open, or how it ended.
+ *
+ * @generated from enum pelikuni.wallet.v1.HoldStatus
+ */
+export const HoldStatus = /*@__PURE__*/
+  tsEnum(HoldStatusSchema);
 

@@ -4,10 +4,10 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Wallet } from "./wallet_pb.js";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Details, Hold, HoldStatus, Wallet, WalletSettings } from "./wallet_pb.js";
+import type { Exchange, Reversal, ReversedLeg, Side, WalletEvent } from "./wallet_event_pb.js";
 import type { Status } from "../../../google/rpc/status_pb.js";
-import type { WalletEvent } from "./wallet_event_pb.js";
 
 /**
  * Describes the file pelikuni/wallet/v1/wallet_service.proto.
@@ -74,6 +74,13 @@ export declare type CreateWalletRequest = Message<"pelikuni.wallet.v1.CreateWall
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 4;
+   */
+  details?: Details | undefined;
 };
 
 /**
@@ -141,6 +148,13 @@ export declare type GetWalletResponse = Message<"pelikuni.wallet.v1.GetWalletRes
    * @generated from field: pelikuni.wallet.v1.Wallet wallet = 1;
    */
   wallet?: Wallet | undefined;
+
+  /**
+   * What is kept beside it, as it is now.
+   *
+   * @generated from field: pelikuni.wallet.v1.WalletSettings settings = 2;
+   */
+  settings?: WalletSettings | undefined;
 };
 
 /**
@@ -243,6 +257,20 @@ export declare type FundWalletRequest = Message<"pelikuni.wallet.v1.FundWalletRe
    * @generated from field: optional int64 expected_version = 4;
    */
   expectedVersion?: bigint | undefined;
+
+  /**
+   * The account outside that the money comes from, one of those configured; "external" when empty.
+   *
+   * @generated from field: string source = 5;
+   */
+  source: string;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
 };
 
 /**
@@ -318,6 +346,13 @@ export declare type TransferRequest = Message<"pelikuni.wallet.v1.TransferReques
    * @generated from field: optional int64 expected_version = 5;
    */
   expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
 };
 
 /**
@@ -359,6 +394,1119 @@ export declare type TransferResponse = Message<"pelikuni.wallet.v1.TransferRespo
  * Use `create(TransferResponseSchema)` to create a new message.
  */
 export declare const TransferResponseSchema: GenMessage<TransferResponse>;
+
+/**
+ * The money to send out of a wallet.
+ *
+ * @generated from message pelikuni.wallet.v1.WithdrawRequest
+ */
+export declare type WithdrawRequest = Message<"pelikuni.wallet.v1.WithdrawRequest"> & {
+  /**
+   * The wallet that pays: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * Units of the wallet's currency: up to 15 digits and up to 4 decimals, greater than zero, for example "25.50".
+   *
+   * @generated from field: string amount = 2;
+   */
+  amount: string;
+
+  /**
+   * The account outside that the money goes to, one of those configured; "external" when empty.
+   *
+   * @generated from field: string destination = 3;
+   */
+  destination: string;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Withdraw only if the wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 5;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.WithdrawRequest.
+ * Use `create(WithdrawRequestSchema)` to create a new message.
+ */
+export declare const WithdrawRequestSchema: GenMessage<WithdrawRequest>;
+
+/**
+ * The wallet that paid.
+ *
+ * @generated from message pelikuni.wallet.v1.WithdrawResponse
+ */
+export declare type WithdrawResponse = Message<"pelikuni.wallet.v1.WithdrawResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The wallet right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Wallet wallet = 2;
+   */
+  wallet?: Wallet | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.WithdrawResponse.
+ * Use `create(WithdrawResponseSchema)` to create a new message.
+ */
+export declare const WithdrawResponseSchema: GenMessage<WithdrawResponse>;
+
+/**
+ * The transaction to post.
+ *
+ * @generated from message pelikuni.wallet.v1.PostTransactionRequest
+ */
+export declare type PostTransactionRequest = Message<"pelikuni.wallet.v1.PostTransactionRequest"> & {
+  /**
+   * 1 to 100 movements of money.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.LegToPost legs = 1;
+   */
+  legs: LegToPost[];
+
+  /**
+   * Post only if these wallets have these versions; at most one for each wallet of the legs.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.ExpectedVersion expected_versions = 2;
+   */
+  expectedVersions: ExpectedVersion[];
+
+  /**
+   * For an exchange, at which rate it is made; recorded and never computed with.
+   *
+   * @generated from field: pelikuni.wallet.v1.Exchange exchange = 3;
+   */
+  exchange?: Exchange | undefined;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 5;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.PostTransactionRequest.
+ * Use `create(PostTransactionRequestSchema)` to create a new message.
+ */
+export declare const PostTransactionRequestSchema: GenMessage<PostTransactionRequest>;
+
+/**
+ * One movement of money to post. Its currency is that of its wallets.
+ *
+ * @generated from message pelikuni.wallet.v1.LegToPost
+ */
+export declare type LegToPost = Message<"pelikuni.wallet.v1.LegToPost"> & {
+  /**
+   * Where the money comes from.
+   *
+   * @generated from field: pelikuni.wallet.v1.Side from = 1;
+   */
+  from?: Side | undefined;
+
+  /**
+   * Where the money goes to.
+   *
+   * @generated from field: pelikuni.wallet.v1.Side to = 2;
+   */
+  to?: Side | undefined;
+
+  /**
+   * Units of the wallets' currency: up to 15 digits and up to 4 decimals, greater than zero, for example "25.50".
+   *
+   * @generated from field: string amount = 3;
+   */
+  amount: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.LegToPost.
+ * Use `create(LegToPostSchema)` to create a new message.
+ */
+export declare const LegToPostSchema: GenMessage<LegToPost>;
+
+/**
+ * The version that a wallet is expected to have.
+ *
+ * @generated from message pelikuni.wallet.v1.ExpectedVersion
+ */
+export declare type ExpectedVersion = Message<"pelikuni.wallet.v1.ExpectedVersion"> & {
+  /**
+   * The wallet: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * Its version; 0 is a version.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ExpectedVersion.
+ * Use `create(ExpectedVersionSchema)` to create a new message.
+ */
+export declare const ExpectedVersionSchema: GenMessage<ExpectedVersion>;
+
+/**
+ * The posted transaction.
+ *
+ * @generated from message pelikuni.wallet.v1.PostTransactionResponse
+ */
+export declare type PostTransactionResponse = Message<"pelikuni.wallet.v1.PostTransactionResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The wallets right after the transaction, in the order in which the legs name them first.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.Wallet wallets = 2;
+   */
+  wallets: Wallet[];
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.PostTransactionResponse.
+ * Use `create(PostTransactionResponseSchema)` to create a new message.
+ */
+export declare const PostTransactionResponseSchema: GenMessage<PostTransactionResponse>;
+
+/**
+ * The transaction to take back.
+ *
+ * @generated from message pelikuni.wallet.v1.ReverseTransactionRequest
+ */
+export declare type ReverseTransactionRequest = Message<"pelikuni.wallet.v1.ReverseTransactionRequest"> & {
+  /**
+   * The transaction: a UUID in either case.
+   *
+   * @generated from field: string transaction_id = 1;
+   */
+  transactionId: string;
+
+  /**
+   * What to take back of which legs, each leg at most once; all that is left of all legs when empty.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.ReversedLeg legs = 2;
+   */
+  legs: ReversedLeg[];
+
+  /**
+   * The account outside that pays what a wallet no longer has available, one of those configured; when empty, such a
+   * reversal is refused with INSUFFICIENT_BALANCE.
+   *
+   * @generated from field: string shortfall_account = 3;
+   */
+  shortfallAccount: string;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 5;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReverseTransactionRequest.
+ * Use `create(ReverseTransactionRequestSchema)` to create a new message.
+ */
+export declare const ReverseTransactionRequestSchema: GenMessage<ReverseTransactionRequest>;
+
+/**
+ * The reversal.
+ *
+ * @generated from message pelikuni.wallet.v1.ReverseTransactionResponse
+ */
+export declare type ReverseTransactionResponse = Message<"pelikuni.wallet.v1.ReverseTransactionResponse"> & {
+  /**
+   * The transaction that takes back the other.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The wallets right after the transaction, in the order in which its legs name them first.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.Wallet wallets = 2;
+   */
+  wallets: Wallet[];
+
+  /**
+   * What was taken back, leg by leg.
+   *
+   * @generated from field: pelikuni.wallet.v1.Reversal reversal = 3;
+   */
+  reversal?: Reversal | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReverseTransactionResponse.
+ * Use `create(ReverseTransactionResponseSchema)` to create a new message.
+ */
+export declare const ReverseTransactionResponseSchema: GenMessage<ReverseTransactionResponse>;
+
+/**
+ * The money to set aside.
+ *
+ * @generated from message pelikuni.wallet.v1.PlaceHoldRequest
+ */
+export declare type PlaceHoldRequest = Message<"pelikuni.wallet.v1.PlaceHoldRequest"> & {
+  /**
+   * The wallet: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * Units of the wallet's currency: up to 15 digits and up to 4 decimals, greater than zero, for example "60".
+   *
+   * @generated from field: string amount = 2;
+   */
+  amount: string;
+
+  /**
+   * When the hold ends unless it is captured or released before: in the future, and at most as far as configured
+   * (31 days). Milliseconds count.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 3;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Place it only if the wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 5;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.PlaceHoldRequest.
+ * Use `create(PlaceHoldRequestSchema)` to create a new message.
+ */
+export declare const PlaceHoldRequestSchema: GenMessage<PlaceHoldRequest>;
+
+/**
+ * The hold as placed.
+ *
+ * @generated from message pelikuni.wallet.v1.PlaceHoldResponse
+ */
+export declare type PlaceHoldResponse = Message<"pelikuni.wallet.v1.PlaceHoldResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The hold.
+   *
+   * @generated from field: pelikuni.wallet.v1.Hold hold = 2;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * The wallet right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Wallet wallet = 3;
+   */
+  wallet?: Wallet | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.PlaceHoldResponse.
+ * Use `create(PlaceHoldResponseSchema)` to create a new message.
+ */
+export declare const PlaceHoldResponseSchema: GenMessage<PlaceHoldResponse>;
+
+/**
+ * What to pay out of a hold.
+ *
+ * @generated from message pelikuni.wallet.v1.CaptureHoldRequest
+ */
+export declare type CaptureHoldRequest = Message<"pelikuni.wallet.v1.CaptureHoldRequest"> & {
+  /**
+   * The hold: a UUID in either case.
+   *
+   * @generated from field: string hold_id = 1;
+   */
+  holdId: string;
+
+  /**
+   * 1 to 100 payments, together at most what remains of the hold.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.Payment payments = 2;
+   */
+  payments: Payment[];
+
+  /**
+   * Whether the rest stays set aside, for captures to come, instead of being released.
+   *
+   * @generated from field: bool keep_remaining = 3;
+   */
+  keepRemaining: boolean;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Capture only if the hold's wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 5;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.CaptureHoldRequest.
+ * Use `create(CaptureHoldRequestSchema)` to create a new message.
+ */
+export declare const CaptureHoldRequestSchema: GenMessage<CaptureHoldRequest>;
+
+/**
+ * One payment out of a hold.
+ *
+ * @generated from message pelikuni.wallet.v1.Payment
+ */
+export declare type Payment = Message<"pelikuni.wallet.v1.Payment"> & {
+  /**
+   * Where the money goes to.
+   *
+   * @generated from field: pelikuni.wallet.v1.Side to = 1;
+   */
+  to?: Side | undefined;
+
+  /**
+   * Units of the hold's currency: up to 15 digits and up to 4 decimals, greater than zero, for example "25.50".
+   *
+   * @generated from field: string amount = 2;
+   */
+  amount: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.Payment.
+ * Use `create(PaymentSchema)` to create a new message.
+ */
+export declare const PaymentSchema: GenMessage<Payment>;
+
+/**
+ * The captured hold.
+ *
+ * @generated from message pelikuni.wallet.v1.CaptureHoldResponse
+ */
+export declare type CaptureHoldResponse = Message<"pelikuni.wallet.v1.CaptureHoldResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The hold right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Hold hold = 2;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * The hold's wallet, then those that were paid, right after the transaction.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.Wallet wallets = 3;
+   */
+  wallets: Wallet[];
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.CaptureHoldResponse.
+ * Use `create(CaptureHoldResponseSchema)` to create a new message.
+ */
+export declare const CaptureHoldResponseSchema: GenMessage<CaptureHoldResponse>;
+
+/**
+ * The hold to release.
+ *
+ * @generated from message pelikuni.wallet.v1.ReleaseHoldRequest
+ */
+export declare type ReleaseHoldRequest = Message<"pelikuni.wallet.v1.ReleaseHoldRequest"> & {
+  /**
+   * The hold: a UUID in either case.
+   *
+   * @generated from field: string hold_id = 1;
+   */
+  holdId: string;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Release only if the hold's wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 3;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 4;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReleaseHoldRequest.
+ * Use `create(ReleaseHoldRequestSchema)` to create a new message.
+ */
+export declare const ReleaseHoldRequestSchema: GenMessage<ReleaseHoldRequest>;
+
+/**
+ * The released hold.
+ *
+ * @generated from message pelikuni.wallet.v1.ReleaseHoldResponse
+ */
+export declare type ReleaseHoldResponse = Message<"pelikuni.wallet.v1.ReleaseHoldResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The hold right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Hold hold = 2;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * The wallet right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Wallet wallet = 3;
+   */
+  wallet?: Wallet | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReleaseHoldResponse.
+ * Use `create(ReleaseHoldResponseSchema)` to create a new message.
+ */
+export declare const ReleaseHoldResponseSchema: GenMessage<ReleaseHoldResponse>;
+
+/**
+ * Which hold to read.
+ *
+ * @generated from message pelikuni.wallet.v1.GetHoldRequest
+ */
+export declare type GetHoldRequest = Message<"pelikuni.wallet.v1.GetHoldRequest"> & {
+  /**
+   * The hold: a UUID in either case.
+   *
+   * @generated from field: string hold_id = 1;
+   */
+  holdId: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.GetHoldRequest.
+ * Use `create(GetHoldRequestSchema)` to create a new message.
+ */
+export declare const GetHoldRequestSchema: GenMessage<GetHoldRequest>;
+
+/**
+ * The hold asked for.
+ *
+ * @generated from message pelikuni.wallet.v1.GetHoldResponse
+ */
+export declare type GetHoldResponse = Message<"pelikuni.wallet.v1.GetHoldResponse"> & {
+  /**
+   * The hold as it is now.
+   *
+   * @generated from field: pelikuni.wallet.v1.Hold hold = 1;
+   */
+  hold?: Hold | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.GetHoldResponse.
+ * Use `create(GetHoldResponseSchema)` to create a new message.
+ */
+export declare const GetHoldResponseSchema: GenMessage<GetHoldResponse>;
+
+/**
+ * Which holds to list.
+ *
+ * @generated from message pelikuni.wallet.v1.ListHoldsRequest
+ */
+export declare type ListHoldsRequest = Message<"pelikuni.wallet.v1.ListHoldsRequest"> & {
+  /**
+   * The wallet: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * Only holds of this status; of every status when unspecified.
+   *
+   * @generated from field: pelikuni.wallet.v1.HoldStatus status = 2;
+   */
+  status: HoldStatus;
+
+  /**
+   * How many holds to return, 0 to 1,000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * Empty for the first page, then the next_page_token of the page before; opaque, at most 200 characters.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListHoldsRequest.
+ * Use `create(ListHoldsRequestSchema)` to create a new message.
+ */
+export declare const ListHoldsRequestSchema: GenMessage<ListHoldsRequest>;
+
+/**
+ * One page of holds.
+ *
+ * @generated from message pelikuni.wallet.v1.ListHoldsResponse
+ */
+export declare type ListHoldsResponse = Message<"pelikuni.wallet.v1.ListHoldsResponse"> & {
+  /**
+   * Ordered by create_time, then id, newest first. A hold is never listed twice while pages are read.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.Hold holds = 1;
+   */
+  holds: Hold[];
+
+  /**
+   * Give it as page_token to read on; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListHoldsResponse.
+ * Use `create(ListHoldsResponseSchema)` to create a new message.
+ */
+export declare const ListHoldsResponseSchema: GenMessage<ListHoldsResponse>;
+
+/**
+ * The wallet to freeze.
+ *
+ * @generated from message pelikuni.wallet.v1.FreezeWalletRequest
+ */
+export declare type FreezeWalletRequest = Message<"pelikuni.wallet.v1.FreezeWalletRequest"> & {
+  /**
+   * The wallet: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * How far; everything when unspecified. A frozen wallet may be frozen further, or less.
+   *
+   * @generated from field: pelikuni.wallet.v1.FreezeScope scope = 2;
+   */
+  scope: FreezeScope;
+
+  /**
+   * Why, at most 500 characters; it appears in history.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Freeze only if the wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 5;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.FreezeWalletRequest.
+ * Use `create(FreezeWalletRequestSchema)` to create a new message.
+ */
+export declare const FreezeWalletRequestSchema: GenMessage<FreezeWalletRequest>;
+
+/**
+ * The frozen wallet.
+ *
+ * @generated from message pelikuni.wallet.v1.FreezeWalletResponse
+ */
+export declare type FreezeWalletResponse = Message<"pelikuni.wallet.v1.FreezeWalletResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The wallet right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Wallet wallet = 2;
+   */
+  wallet?: Wallet | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.FreezeWalletResponse.
+ * Use `create(FreezeWalletResponseSchema)` to create a new message.
+ */
+export declare const FreezeWalletResponseSchema: GenMessage<FreezeWalletResponse>;
+
+/**
+ * The wallet to unfreeze.
+ *
+ * @generated from message pelikuni.wallet.v1.UnfreezeWalletRequest
+ */
+export declare type UnfreezeWalletRequest = Message<"pelikuni.wallet.v1.UnfreezeWalletRequest"> & {
+  /**
+   * The wallet: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * Why, at most 500 characters; it appears in history.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Unfreeze only if the wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 4;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 5;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.UnfreezeWalletRequest.
+ * Use `create(UnfreezeWalletRequestSchema)` to create a new message.
+ */
+export declare const UnfreezeWalletRequestSchema: GenMessage<UnfreezeWalletRequest>;
+
+/**
+ * The wallet, active again.
+ *
+ * @generated from message pelikuni.wallet.v1.UnfreezeWalletResponse
+ */
+export declare type UnfreezeWalletResponse = Message<"pelikuni.wallet.v1.UnfreezeWalletResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The wallet right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Wallet wallet = 2;
+   */
+  wallet?: Wallet | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.UnfreezeWalletResponse.
+ * Use `create(UnfreezeWalletResponseSchema)` to create a new message.
+ */
+export declare const UnfreezeWalletResponseSchema: GenMessage<UnfreezeWalletResponse>;
+
+/**
+ * The wallet to close.
+ *
+ * @generated from message pelikuni.wallet.v1.CloseWalletRequest
+ */
+export declare type CloseWalletRequest = Message<"pelikuni.wallet.v1.CloseWalletRequest"> & {
+  /**
+   * The wallet: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * Where the money goes that is still in it; when absent the wallet has to be empty.
+   *
+   * @generated from field: pelikuni.wallet.v1.Side sweep_to = 2;
+   */
+  sweepTo?: Side | undefined;
+
+  /**
+   * Why, at most 500 characters; it appears in history.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Close only if the wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 5;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.CloseWalletRequest.
+ * Use `create(CloseWalletRequestSchema)` to create a new message.
+ */
+export declare const CloseWalletRequestSchema: GenMessage<CloseWalletRequest>;
+
+/**
+ * The closed wallet.
+ *
+ * @generated from message pelikuni.wallet.v1.CloseWalletResponse
+ */
+export declare type CloseWalletResponse = Message<"pelikuni.wallet.v1.CloseWalletResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The closed wallet, then the one that its money was swept to, if any, right after the transaction.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.Wallet wallets = 2;
+   */
+  wallets: Wallet[];
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.CloseWalletResponse.
+ * Use `create(CloseWalletResponseSchema)` to create a new message.
+ */
+export declare const CloseWalletResponseSchema: GenMessage<CloseWalletResponse>;
+
+/**
+ * What to change beside a wallet.
+ *
+ * @generated from message pelikuni.wallet.v1.UpdateWalletRequest
+ */
+export declare type UpdateWalletRequest = Message<"pelikuni.wallet.v1.UpdateWalletRequest"> & {
+  /**
+   * The wallet: a UUID in either case.
+   *
+   * @generated from field: string wallet_id = 1;
+   */
+  walletId: string;
+
+  /**
+   * The new settings, as far as the mask names them.
+   *
+   * @generated from field: pelikuni.wallet.v1.WalletSettings settings = 2;
+   */
+  settings?: WalletSettings | undefined;
+
+  /**
+   * "metadata" replaces all pairs, "limits" all limits, "limits.single_transfer_max" that one; at least one.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Idempotency key, at most 255 characters; empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Update only if the wallet has this version; 0 is a version.
+   *
+   * @generated from field: optional int64 expected_version = 5;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * What to remember with it.
+   *
+   * @generated from field: pelikuni.wallet.v1.Details details = 6;
+   */
+  details?: Details | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.UpdateWalletRequest.
+ * Use `create(UpdateWalletRequestSchema)` to create a new message.
+ */
+export declare const UpdateWalletRequestSchema: GenMessage<UpdateWalletRequest>;
+
+/**
+ * The updated wallet.
+ *
+ * @generated from message pelikuni.wallet.v1.UpdateWalletResponse
+ */
+export declare type UpdateWalletResponse = Message<"pelikuni.wallet.v1.UpdateWalletResponse"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The wallet right after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.Wallet wallet = 2;
+   */
+  wallet?: Wallet | undefined;
+
+  /**
+   * All of its settings after the transaction.
+   *
+   * @generated from field: pelikuni.wallet.v1.WalletSettings settings = 3;
+   */
+  settings?: WalletSettings | undefined;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.UpdateWalletResponse.
+ * Use `create(UpdateWalletResponseSchema)` to create a new message.
+ */
+export declare const UpdateWalletResponseSchema: GenMessage<UpdateWalletResponse>;
+
+/**
+ * Asks for the currencies.
+ *
+ * @generated from message pelikuni.wallet.v1.ListCurrenciesRequest
+ */
+export declare type ListCurrenciesRequest = Message<"pelikuni.wallet.v1.ListCurrenciesRequest"> & {
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListCurrenciesRequest.
+ * Use `create(ListCurrenciesRequestSchema)` to create a new message.
+ */
+export declare const ListCurrenciesRequestSchema: GenMessage<ListCurrenciesRequest>;
+
+/**
+ * The currencies configured.
+ *
+ * @generated from message pelikuni.wallet.v1.ListCurrenciesResponse
+ */
+export declare type ListCurrenciesResponse = Message<"pelikuni.wallet.v1.ListCurrenciesResponse"> & {
+  /**
+   * By code.
+   *
+   * @generated from field: repeated pelikuni.wallet.v1.Currency currencies = 1;
+   */
+  currencies: Currency[];
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListCurrenciesResponse.
+ * Use `create(ListCurrenciesResponseSchema)` to create a new message.
+ */
+export declare const ListCurrenciesResponseSchema: GenMessage<ListCurrenciesResponse>;
+
+/**
+ * A currency that wallets may have.
+ *
+ * @generated from message pelikuni.wallet.v1.Currency
+ */
+export declare type Currency = Message<"pelikuni.wallet.v1.Currency"> & {
+  /**
+   * A capital letter, then 2 to 11 capital letters or digits: an ISO 4217 code, or a name of the company's own.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * How many decimals an amount may have: the smallest unit is 1 of the last one. 0 to 4.
+   *
+   * @generated from field: int32 decimals = 2;
+   */
+  decimals: number;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.Currency.
+ * Use `create(CurrencySchema)` to create a new message.
+ */
+export declare const CurrencySchema: GenMessage<Currency>;
+
+/**
+ * Asks for the accounts outside the wallets.
+ *
+ * @generated from message pelikuni.wallet.v1.ListAccountsRequest
+ */
+export declare type ListAccountsRequest = Message<"pelikuni.wallet.v1.ListAccountsRequest"> & {
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListAccountsRequest.
+ * Use `create(ListAccountsRequestSchema)` to create a new message.
+ */
+export declare const ListAccountsRequestSchema: GenMessage<ListAccountsRequest>;
+
+/**
+ * The accounts configured.
+ *
+ * @generated from message pelikuni.wallet.v1.ListAccountsResponse
+ */
+export declare type ListAccountsResponse = Message<"pelikuni.wallet.v1.ListAccountsResponse"> & {
+  /**
+   * By name.
+   *
+   * @generated from field: repeated string accounts = 1;
+   */
+  accounts: string[];
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListAccountsResponse.
+ * Use `create(ListAccountsResponseSchema)` to create a new message.
+ */
+export declare const ListAccountsResponseSchema: GenMessage<ListAccountsResponse>;
 
 /**
  * Transfers to make, independent of each other.
@@ -593,6 +1741,39 @@ export declare type WalletState = Message<"pelikuni.wallet.v1.WalletState"> & {
 export declare const WalletStateSchema: GenMessage<WalletState>;
 
 /**
+ * How far a wallet is frozen.
+ *
+ * @generated from enum pelikuni.wallet.v1.FreezeScope
+ */
+export enum FreezeScope {
+  /**
+   * Everything.
+   *
+   * @generated from enum value: FREEZE_SCOPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No money leaves the wallet; it still comes in.
+   *
+   * @generated from enum value: FREEZE_SCOPE_OUTGOING = 1;
+   */
+  OUTGOING = 1,
+
+  /**
+   * No money moves, in or out.
+   *
+   * @generated from enum value: FREEZE_SCOPE_ALL = 2;
+   */
+  ALL = 2,
+}
+
+/**
+ * Describes the enum pelikuni.wallet.v1.FreezeScope.
+ */
+export declare const FreezeScopeSchema: GenEnum<FreezeScope>;
+
+/**
  * In what form events are streamed.
  *
  * @generated from enum pelikuni.wallet.v1.EventFormat
@@ -628,6 +1809,10 @@ export declare const EventFormatSchema: GenEnum<EventFormat>;
 /**
  * Creates wallets and moves money between them. The only writer of balances.
  *
+ * All money moves by legs: one amount from one place to another. A place is a wallet or one of the accounts outside the
+ * wallets that are configured: "external", "bank", "fees" and so on. Every leg has a wallet on at least one side.
+ * A transaction is one event: all of its legs, or none.
+ *
  * Every mutation takes an optional request_id. Repeated with the same input it answers what it answered the first time;
  * repeated with other input it is refused with REQUEST_ID_REUSED. Only a committed change uses up a request_id: a call
  * that was refused may be repeated with it. Request ids are remembered for seven days unless configured otherwise.
@@ -639,7 +1824,25 @@ export declare const EventFormatSchema: GenEnum<EventFormat>;
  *   WALLET_NOT_FOUND      NOT_FOUND            metadata wallet_id says which
  *   INSUFFICIENT_BALANCE  FAILED_PRECONDITION  the sender has less than the amount available
  *   BALANCE_LIMIT         FAILED_PRECONDITION  the receiver would hold more than 999999999999999.9999
- *   CURRENCY_MISMATCH     FAILED_PRECONDITION  sender and receiver have different currencies
+ *   CURRENCY_MISMATCH     FAILED_PRECONDITION  sender and receiver of a leg have different currencies
+ *   UNKNOWN_CURRENCY      INVALID_ARGUMENT     the currency is not configured
+ *   AMOUNT_PRECISION      INVALID_ARGUMENT     the amount is no multiple of the currency's smallest unit
+ *   UNKNOWN_ACCOUNT       INVALID_ARGUMENT     the account is not configured; metadata account says which
+ *   LEG_WITHOUT_WALLET    INVALID_ARGUMENT     a leg has an account on both sides
+ *   WALLET_FROZEN         FAILED_PRECONDITION  metadata wallet_id says which
+ *   WALLET_CLOSED         FAILED_PRECONDITION  metadata wallet_id says which
+ *   WALLET_NOT_EMPTY      FAILED_PRECONDITION  a wallet with money cannot be closed without sweep_to
+ *   OPEN_HOLDS            FAILED_PRECONDITION  a wallet with open holds cannot be closed
+ *   WALLET_LIMIT          FAILED_PRECONDITION  more than the wallet's single_transfer_max
+ *   HOLD_NOT_FOUND        NOT_FOUND            there is no such hold
+ *   HOLD_AMOUNT_EXCEEDED  FAILED_PRECONDITION  the hold has less remaining; it stays open
+ *   HOLD_CAPTURED         FAILED_PRECONDITION  the hold has been captured
+ *   HOLD_RELEASED         FAILED_PRECONDITION  the hold has been released
+ *   HOLD_EXPIRED          FAILED_PRECONDITION  the hold's time is over
+ *   TRANSACTION_NOT_FOUND NOT_FOUND            there is no such transaction
+ *   NOT_REVERSIBLE        FAILED_PRECONDITION  a reversal, or a transaction that moved no money
+ *   ALREADY_REVERSED      FAILED_PRECONDITION  less is left to reverse; the message says how much
+ *   REFERENCE_ALREADY_USED ALREADY_EXISTS      the reference acted before; metadata transaction_id says where
  *   VERSION_CONFLICT      ABORTED              expected_version is not the wallet's version
  *   REQUEST_ID_REUSED     ALREADY_EXISTS       the request_id belongs to a call with other input
  *   OVERLOADED            UNAVAILABLE          a bounded queue is full; nothing was done
@@ -705,6 +1908,147 @@ export declare const WalletService: GenService<{
     methodKind: "unary";
     input: typeof TransferRequestSchema;
     output: typeof TransferResponseSchema;
+  },
+  /**
+   * Sends money out of a wallet to an account outside.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.Withdraw
+   */
+  withdraw: {
+    methodKind: "unary";
+    input: typeof WithdrawRequestSchema;
+    output: typeof WithdrawResponseSchema;
+  },
+  /**
+   * Posts up to 100 legs as one transaction: a split, a fee, an exchange. Legs of one wallet are netted, and only its
+   * final balance is checked.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.PostTransaction
+   */
+  postTransaction: {
+    methodKind: "unary";
+    input: typeof PostTransactionRequestSchema;
+    output: typeof PostTransactionResponseSchema;
+  },
+  /**
+   * Takes back a transaction, in whole or in part: the same legs the other way round. A reversal cannot be reversed.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.ReverseTransaction
+   */
+  reverseTransaction: {
+    methodKind: "unary";
+    input: typeof ReverseTransactionRequestSchema;
+    output: typeof ReverseTransactionResponseSchema;
+  },
+  /**
+   * Sets money of a wallet aside for a payment to come.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.PlaceHold
+   */
+  placeHold: {
+    methodKind: "unary";
+    input: typeof PlaceHoldRequestSchema;
+    output: typeof PlaceHoldResponseSchema;
+  },
+  /**
+   * Pays out of a hold, and releases the rest unless it is to be kept.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.CaptureHold
+   */
+  captureHold: {
+    methodKind: "unary";
+    input: typeof CaptureHoldRequestSchema;
+    output: typeof CaptureHoldResponseSchema;
+  },
+  /**
+   * Frees what a hold has set aside.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.ReleaseHold
+   */
+  releaseHold: {
+    methodKind: "unary";
+    input: typeof ReleaseHoldRequestSchema;
+    output: typeof ReleaseHoldResponseSchema;
+  },
+  /**
+   * Reads one hold. A hold whose time is over is open until its money is freed, a second or two later.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.GetHold
+   */
+  getHold: {
+    methodKind: "unary";
+    input: typeof GetHoldRequestSchema;
+    output: typeof GetHoldResponseSchema;
+  },
+  /**
+   * Lists the holds of a wallet, newest first.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.ListHolds
+   */
+  listHolds: {
+    methodKind: "unary";
+    input: typeof ListHoldsRequestSchema;
+    output: typeof ListHoldsResponseSchema;
+  },
+  /**
+   * Stops money from leaving a wallet, or from moving at all.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.FreezeWallet
+   */
+  freezeWallet: {
+    methodKind: "unary";
+    input: typeof FreezeWalletRequestSchema;
+    output: typeof FreezeWalletResponseSchema;
+  },
+  /**
+   * Lets money move again.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.UnfreezeWallet
+   */
+  unfreezeWallet: {
+    methodKind: "unary";
+    input: typeof UnfreezeWalletRequestSchema;
+    output: typeof UnfreezeWalletResponseSchema;
+  },
+  /**
+   * Closes a wallet for good. It has to be empty, or its money is swept to another place in the same transaction.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.CloseWallet
+   */
+  closeWallet: {
+    methodKind: "unary";
+    input: typeof CloseWalletRequestSchema;
+    output: typeof CloseWalletResponseSchema;
+  },
+  /**
+   * Changes what is kept beside a wallet.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.UpdateWallet
+   */
+  updateWallet: {
+    methodKind: "unary";
+    input: typeof UpdateWalletRequestSchema;
+    output: typeof UpdateWalletResponseSchema;
+  },
+  /**
+   * Lists the currencies configured, by code.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.ListCurrencies
+   */
+  listCurrencies: {
+    methodKind: "unary";
+    input: typeof ListCurrenciesRequestSchema;
+    output: typeof ListCurrenciesResponseSchema;
+  },
+  /**
+   * Lists the accounts outside the wallets that are configured, by name. HistoryService knows what they add up to.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.ListAccounts
+   */
+  listAccounts: {
+    methodKind: "unary";
+    input: typeof ListAccountsRequestSchema;
+    output: typeof ListAccountsResponseSchema;
   },
   /**
    * Makes up to 1,000 transfers in one call. Each succeeds or fails on its own, and has its own request_id. A field that

@@ -4,8 +4,9 @@
 
 import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_rpc_status } from "../../../google/rpc/status_pb.js";
+import { file_pelikuni_wallet_v1_amount_rule } from "./amount_rule_pb.js";
 import { file_pelikuni_wallet_v1_wallet } from "./wallet_pb.js";
 import { file_pelikuni_wallet_v1_wallet_event } from "./wallet_event_pb.js";
 
@@ -13,7 +14,7 @@ import { file_pelikuni_wallet_v1_wallet_event } from "./wallet_event_pb.js";
  * Describes the file pelikuni/wallet/v1/wallet_service.proto.
  */
 export const file_pelikuni_wallet_v1_wallet_service = /*@__PURE__*/
-  fileDesc("CidwZWxpa3VuaS93YWxsZXQvdjEvd2FsbGV0X3NlcnZpY2UucHJvdG8SEnBlbGlrdW5pLndhbGxldC52MSJkCgdSZWNlaXB0EhYKDnRyYW5zYWN0aW9uX2lkGAEgASgJEhAKCHBvc2l0aW9uGAIgASgDEi8KC29jY3VycmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKOAgoTQ3JlYXRlV2FsbGV0UmVxdWVzdBIaCgd1c2VyX2lkGAEgASgJQgm6SAZyBBABGGQSvAEKCGN1cnJlbmN5GAIgASgJQqkBukilAboBoQEKD2N1cnJlbmN5LmZvcm1hdBJZbXVzdCBiZSBhIGNhcGl0YWwgbGV0dGVyIGZvbGxvd2VkIGJ5IDIgdG8gMTEgY2FwaXRhbCBsZXR0ZXJzIG9yIGRpZ2l0cywgZm9yIGV4YW1wbGUgIlVTRCIaM3RoaXMgPT0gJycgfHwgdGhpcy5tYXRjaGVzKCdeW0EtWl1bQS1aMC05XXsyLDExfSQnKRIcCgpyZXF1ZXN0X2lkGAMgASgJQgi6SAVyAxj/ASJwChRDcmVhdGVXYWxsZXRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSKgoGd2FsbGV0GAIgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldCIvChBHZXRXYWxsZXRSZXF1ZXN0EhsKCXdhbGxldF9pZBgBIAEoCUIIukgFcgOwAQEiPwoRR2V0V2FsbGV0UmVzcG9uc2USKgoGd2FsbGV0GAEgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldCJrChJMaXN0V2FsbGV0c1JlcXVlc3QSGAoHdXNlcl9pZBgBIAEoCUIHukgEcgIYZBIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYyAEiWwoTTGlzdFdhbGxldHNSZXNwb25zZRIrCgd3YWxsZXRzGAEgAygLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitAMKEUZ1bmRXYWxsZXRSZXF1ZXN0EhsKCXdhbGxldF9pZBgBIAEoCUIIukgFcgOwAQESpgIKBmFtb3VudBgCIAEoCUKVArpIkQK6AY0CCg1hbW91bnQuZm9ybWF0GvsBdGhpcy5tYXRjaGVzKCdeLVswLTldKyhcXC5bMC05XSspPyR8XjArKFxcLjArKT8kJykgPyAnQW1vdW50IG11c3QgYmUgZ3JlYXRlciB0aGFuIHplcm8nIDp0aGlzLm1hdGNoZXMoJ14oMHxbMS05XVswLTldezAsMTR9KShcXC5bMC05XXsxLDR9KT8kJykgPyAnJyA6J211c3QgYmUgYSBkZWNpbWFsIG51bWJlciBpbiBhIHN0cmluZyB3aXRoIHVwIHRvIDE1IGRpZ2l0cyBhbmQgdXAgdG8gNCBkZWNpbWFscywgZm9yIGV4YW1wbGUgIjI1LjUwIicSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMY/wESJgoQZXhwZWN0ZWRfdmVyc2lvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhMKEV9leHBlY3RlZF92ZXJzaW9uIm4KEkZ1bmRXYWxsZXRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSKgoGd2FsbGV0GAIgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldCLXAwoPVHJhbnNmZXJSZXF1ZXN0EiAKDmZyb21fd2FsbGV0X2lkGAEgASgJQgi6SAVyA7ABARIeCgx0b193YWxsZXRfaWQYAiABKAlCCLpIBXIDsAEBEqYCCgZhbW91bnQYAyABKAlClQK6SJECugGNAgoNYW1vdW50LmZvcm1hdBr7AXRoaXMubWF0Y2hlcygnXi1bMC05XSsoXFwuWzAtOV0rKT8kfF4wKyhcXC4wKyk/JCcpID8gJ0Ftb3VudCBtdXN0IGJlIGdyZWF0ZXIgdGhhbiB6ZXJvJyA6dGhpcy5tYXRjaGVzKCdeKDB8WzEtOV1bMC05XXswLDE0fSkoXFwuWzAtOV17MSw0fSk/JCcpID8gJycgOidtdXN0IGJlIGEgZGVjaW1hbCBudW1iZXIgaW4gYSBzdHJpbmcgd2l0aCB1cCB0byAxNSBkaWdpdHMgYW5kIHVwIHRvIDQgZGVjaW1hbHMsIGZvciBleGFtcGxlICIyNS41MCInEhwKCnJlcXVlc3RfaWQYBCABKAlCCLpIBXIDGP8BEiYKEGV4cGVjdGVkX3ZlcnNpb24YBSABKANCB7pIBCICKABIAIgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbiKgAQoQVHJhbnNmZXJSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSLwoLZnJvbV93YWxsZXQYAiABKAsyGi5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0Ei0KCXRvX3dhbGxldBgDIAEoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQiWwoUQmF0Y2hUcmFuc2ZlclJlcXVlc3QSQwoJdHJhbnNmZXJzGAEgAygLMiMucGVsaWt1bmkud2FsbGV0LnYxLlRyYW5zZmVyUmVxdWVzdEILukgIkgEFCAEQ6AciUQoVQmF0Y2hUcmFuc2ZlclJlc3BvbnNlEjgKB3Jlc3VsdHMYASADKAsyJy5wZWxpa3VuaS53YWxsZXQudjEuQmF0Y2hUcmFuc2ZlclJlc3VsdCJ+ChNCYXRjaFRyYW5zZmVyUmVzdWx0EjgKCHRyYW5zZmVyGAEgASgLMiQucGVsaWt1bmkud2FsbGV0LnYxLlRyYW5zZmVyUmVzcG9uc2VIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCAoGcmVzdWx0InQKFlN1YnNjcmliZUV2ZW50c1JlcXVlc3QSHwoOYWZ0ZXJfcG9zaXRpb24YASABKANCB7pIBCICKAASOQoGZm9ybWF0GAIgASgOMh8ucGVsaWt1bmkud2FsbGV0LnYxLkV2ZW50Rm9ybWF0Qgi6SAWCAQIQASKVAQoXU3Vic2NyaWJlRXZlbnRzUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAMSMAoFZXZlbnQYAiABKAsyHy5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0RXZlbnRIABIVCgtldmVudF9ieXRlcxgDIAEoDEgAEhQKDGpvdXJuYWxfaGFzaBgEIAEoDEIJCgdjb250ZW50IhgKFlNuYXBzaG90V2FsbGV0c1JlcXVlc3QiawoXU25hcHNob3RXYWxsZXRzUmVzcG9uc2USEgoIcG9zaXRpb24YASABKANIABIxCgZ3YWxsZXQYAiABKAsyHy5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0U3RhdGVIAEIJCgdjb250ZW50IkcKC1dhbGxldFN0YXRlEioKBndhbGxldBgBIAEoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQSDAoEaGVhZBgCIAEoDCpdCgtFdmVudEZvcm1hdBIcChhFVkVOVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIYChRFVkVOVF9GT1JNQVRfTUVTU0FHRRABEhYKEkVWRU5UX0ZPUk1BVF9CWVRFUxACMrYGCg1XYWxsZXRTZXJ2aWNlEmEKDENyZWF0ZVdhbGxldBInLnBlbGlrdW5pLndhbGxldC52MS5DcmVhdGVXYWxsZXRSZXF1ZXN0GigucGVsaWt1bmkud2FsbGV0LnYxLkNyZWF0ZVdhbGxldFJlc3BvbnNlEl0KCUdldFdhbGxldBIkLnBlbGlrdW5pLndhbGxldC52MS5HZXRXYWxsZXRSZXF1ZXN0GiUucGVsaWt1bmkud2FsbGV0LnYxLkdldFdhbGxldFJlc3BvbnNlIgOQAgESYwoLTGlzdFdhbGxldHMSJi5wZWxpa3VuaS53YWxsZXQudjEuTGlzdFdhbGxldHNSZXF1ZXN0GicucGVsaWt1bmkud2FsbGV0LnYxLkxpc3RXYWxsZXRzUmVzcG9uc2UiA5ACARJbCgpGdW5kV2FsbGV0EiUucGVsaWt1bmkud2FsbGV0LnYxLkZ1bmRXYWxsZXRSZXF1ZXN0GiYucGVsaWt1bmkud2FsbGV0LnYxLkZ1bmRXYWxsZXRSZXNwb25zZRJVCghUcmFuc2ZlchIjLnBlbGlrdW5pLndhbGxldC52MS5UcmFuc2ZlclJlcXVlc3QaJC5wZWxpa3VuaS53YWxsZXQudjEuVHJhbnNmZXJSZXNwb25zZRJkCg1CYXRjaFRyYW5zZmVyEigucGVsaWt1bmkud2FsbGV0LnYxLkJhdGNoVHJhbnNmZXJSZXF1ZXN0GikucGVsaWt1bmkud2FsbGV0LnYxLkJhdGNoVHJhbnNmZXJSZXNwb25zZRJxCg9TdWJzY3JpYmVFdmVudHMSKi5wZWxpa3VuaS53YWxsZXQudjEuU3Vic2NyaWJlRXZlbnRzUmVxdWVzdBorLnBlbGlrdW5pLndhbGxldC52MS5TdWJzY3JpYmVFdmVudHNSZXNwb25zZSIDkAIBMAEScQoPU25hcHNob3RXYWxsZXRzEioucGVsaWt1bmkud2FsbGV0LnYxLlNuYXBzaG90V2FsbGV0c1JlcXVlc3QaKy5wZWxpa3VuaS53YWxsZXQudjEuU25hcHNob3RXYWxsZXRzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status, file_pelikuni_wallet_v1_wallet, file_pelikuni_wallet_v1_wallet_event]);
+  fileDesc("CidwZWxpa3VuaS93YWxsZXQvdjEvd2FsbGV0X3NlcnZpY2UucHJvdG8SEnBlbGlrdW5pLndhbGxldC52MSJkCgdSZWNlaXB0EhYKDnRyYW5zYWN0aW9uX2lkGAEgASgJEhAKCHBvc2l0aW9uGAIgASgDEi8KC29jY3VycmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK8AgoTQ3JlYXRlV2FsbGV0UmVxdWVzdBIaCgd1c2VyX2lkGAEgASgJQgm6SAZyBBABGGQSvAEKCGN1cnJlbmN5GAIgASgJQqkBukilAboBoQEKD2N1cnJlbmN5LmZvcm1hdBJZbXVzdCBiZSBhIGNhcGl0YWwgbGV0dGVyIGZvbGxvd2VkIGJ5IDIgdG8gMTEgY2FwaXRhbCBsZXR0ZXJzIG9yIGRpZ2l0cywgZm9yIGV4YW1wbGUgIlVTRCIaM3RoaXMgPT0gJycgfHwgdGhpcy5tYXRjaGVzKCdeW0EtWl1bQS1aMC05XXsyLDExfSQnKRIcCgpyZXF1ZXN0X2lkGAMgASgJQgi6SAVyAxj/ARIsCgdkZXRhaWxzGAQgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLkRldGFpbHMicAoUQ3JlYXRlV2FsbGV0UmVzcG9uc2USLAoHcmVjZWlwdBgBIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5SZWNlaXB0EioKBndhbGxldBgCIAEoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQiLwoQR2V0V2FsbGV0UmVxdWVzdBIbCgl3YWxsZXRfaWQYASABKAlCCLpIBXIDsAEBInUKEUdldFdhbGxldFJlc3BvbnNlEioKBndhbGxldBgBIAEoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQSNAoIc2V0dGluZ3MYAiABKAsyIi5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0U2V0dGluZ3MiawoSTGlzdFdhbGxldHNSZXF1ZXN0EhgKB3VzZXJfaWQYASABKAlCB7pIBHICGGQSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGMgBIlsKE0xpc3RXYWxsZXRzUmVzcG9uc2USKwoHd2FsbGV0cxgBIAMoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIu0BChFGdW5kV2FsbGV0UmVxdWVzdBIbCgl3YWxsZXRfaWQYASABKAlCCLpIBXIDsAEBEhkKBmFtb3VudBgCIAEoCUIJukgGcgSI6jABEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGP8BEiYKEGV4cGVjdGVkX3ZlcnNpb24YBCABKANCB7pIBCICKABIAIgBARIXCgZzb3VyY2UYBSABKAlCB7pIBHICGDISLAoHZGV0YWlscxgGIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5EZXRhaWxzQhMKEV9leHBlY3RlZF92ZXJzaW9uIm4KEkZ1bmRXYWxsZXRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSKgoGd2FsbGV0GAIgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldCL3AQoPVHJhbnNmZXJSZXF1ZXN0EiAKDmZyb21fd2FsbGV0X2lkGAEgASgJQgi6SAVyA7ABARIeCgx0b193YWxsZXRfaWQYAiABKAlCCLpIBXIDsAEBEhkKBmFtb3VudBgDIAEoCUIJukgGcgSI6jABEhwKCnJlcXVlc3RfaWQYBCABKAlCCLpIBXIDGP8BEiYKEGV4cGVjdGVkX3ZlcnNpb24YBSABKANCB7pIBCICKABIAIgBARIsCgdkZXRhaWxzGAYgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLkRldGFpbHNCEwoRX2V4cGVjdGVkX3ZlcnNpb24ioAEKEFRyYW5zZmVyUmVzcG9uc2USLAoHcmVjZWlwdBgBIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5SZWNlaXB0Ei8KC2Zyb21fd2FsbGV0GAIgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldBItCgl0b193YWxsZXQYAyABKAsyGi5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0IvABCg9XaXRoZHJhd1JlcXVlc3QSGwoJd2FsbGV0X2lkGAEgASgJQgi6SAVyA7ABARIZCgZhbW91bnQYAiABKAlCCbpIBnIEiOowARIcCgtkZXN0aW5hdGlvbhgDIAEoCUIHukgEcgIYMhIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxj/ARImChBleHBlY3RlZF92ZXJzaW9uGAUgASgDQge6SAQiAigASACIAQESLAoHZGV0YWlscxgGIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5EZXRhaWxzQhMKEV9leHBlY3RlZF92ZXJzaW9uImwKEFdpdGhkcmF3UmVzcG9uc2USLAoHcmVjZWlwdBgBIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5SZWNlaXB0EioKBndhbGxldBgCIAEoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQimAIKFlBvc3RUcmFuc2FjdGlvblJlcXVlc3QSNwoEbGVncxgBIAMoCzIdLnBlbGlrdW5pLndhbGxldC52MS5MZWdUb1Bvc3RCCrpIB5IBBAgBEGQSSQoRZXhwZWN0ZWRfdmVyc2lvbnMYAiADKAsyIy5wZWxpa3VuaS53YWxsZXQudjEuRXhwZWN0ZWRWZXJzaW9uQgm6SAaSAQMQyAESLgoIZXhjaGFuZ2UYAyABKAsyHC5wZWxpa3VuaS53YWxsZXQudjEuRXhjaGFuZ2USHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMY/wESLAoHZGV0YWlscxgFIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5EZXRhaWxzIoQBCglMZWdUb1Bvc3QSLgoEZnJvbRgBIAEoCzIYLnBlbGlrdW5pLndhbGxldC52MS5TaWRlQga6SAPIAQESLAoCdG8YAiABKAsyGC5wZWxpa3VuaS53YWxsZXQudjEuU2lkZUIGukgDyAEBEhkKBmFtb3VudBgDIAEoCUIJukgGcgSI6jABIkgKD0V4cGVjdGVkVmVyc2lvbhIbCgl3YWxsZXRfaWQYASABKAlCCLpIBXIDsAEBEhgKB3ZlcnNpb24YAiABKANCB7pIBCICKAAidAoXUG9zdFRyYW5zYWN0aW9uUmVzcG9uc2USLAoHcmVjZWlwdBgBIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5SZWNlaXB0EisKB3dhbGxldHMYAiADKAsyGi5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0IuYBChlSZXZlcnNlVHJhbnNhY3Rpb25SZXF1ZXN0EiAKDnRyYW5zYWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARI3CgRsZWdzGAIgAygLMh8ucGVsaWt1bmkud2FsbGV0LnYxLlJldmVyc2VkTGVnQgi6SAWSAQIQZBIiChFzaG9ydGZhbGxfYWNjb3VudBgDIAEoCUIHukgEcgIYMhIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxj/ARIsCgdkZXRhaWxzGAUgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLkRldGFpbHMipwEKGlJldmVyc2VUcmFuc2FjdGlvblJlc3BvbnNlEiwKB3JlY2VpcHQYASABKAsyGy5wZWxpa3VuaS53YWxsZXQudjEuUmVjZWlwdBIrCgd3YWxsZXRzGAIgAygLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldBIuCghyZXZlcnNhbBgDIAEoCzIcLnBlbGlrdW5pLndhbGxldC52MS5SZXZlcnNhbCKMAgoQUGxhY2VIb2xkUmVxdWVzdBIbCgl3YWxsZXRfaWQYASABKAlCCLpIBXIDsAEBEhkKBmFtb3VudBgCIAEoCUIJukgGcgSI6jABEjcKC2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEhwKCnJlcXVlc3RfaWQYBCABKAlCCLpIBXIDGP8BEiYKEGV4cGVjdGVkX3ZlcnNpb24YBSABKANCB7pIBCICKABIAIgBARIsCgdkZXRhaWxzGAYgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLkRldGFpbHNCEwoRX2V4cGVjdGVkX3ZlcnNpb24ilQEKEVBsYWNlSG9sZFJlc3BvbnNlEiwKB3JlY2VpcHQYASABKAsyGy5wZWxpa3VuaS53YWxsZXQudjEuUmVjZWlwdBImCgRob2xkGAIgASgLMhgucGVsaWt1bmkud2FsbGV0LnYxLkhvbGQSKgoGd2FsbGV0GAMgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldCKLAgoSQ2FwdHVyZUhvbGRSZXF1ZXN0EhkKB2hvbGRfaWQYASABKAlCCLpIBXIDsAEBEjkKCHBheW1lbnRzGAIgAygLMhsucGVsaWt1bmkud2FsbGV0LnYxLlBheW1lbnRCCrpIB5IBBAgBEGQSFgoOa2VlcF9yZW1haW5pbmcYAyABKAgSHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMY/wESJgoQZXhwZWN0ZWRfdmVyc2lvbhgFIAEoA0IHukgEIgIoAEgAiAEBEiwKB2RldGFpbHMYBiABKAsyGy5wZWxpa3VuaS53YWxsZXQudjEuRGV0YWlsc0ITChFfZXhwZWN0ZWRfdmVyc2lvbiJSCgdQYXltZW50EiwKAnRvGAEgASgLMhgucGVsaWt1bmkud2FsbGV0LnYxLlNpZGVCBrpIA8gBARIZCgZhbW91bnQYAiABKAlCCbpIBnIEiOowASKYAQoTQ2FwdHVyZUhvbGRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSJgoEaG9sZBgCIAEoCzIYLnBlbGlrdW5pLndhbGxldC52MS5Ib2xkEisKB3dhbGxldHMYAyADKAsyGi5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0IrgBChJSZWxlYXNlSG9sZFJlcXVlc3QSGQoHaG9sZF9pZBgBIAEoCUIIukgFcgOwAQESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgMY/wESJgoQZXhwZWN0ZWRfdmVyc2lvbhgDIAEoA0IHukgEIgIoAEgAiAEBEiwKB2RldGFpbHMYBCABKAsyGy5wZWxpa3VuaS53YWxsZXQudjEuRGV0YWlsc0ITChFfZXhwZWN0ZWRfdmVyc2lvbiKXAQoTUmVsZWFzZUhvbGRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSJgoEaG9sZBgCIAEoCzIYLnBlbGlrdW5pLndhbGxldC52MS5Ib2xkEioKBndhbGxldBgDIAEoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQiKwoOR2V0SG9sZFJlcXVlc3QSGQoHaG9sZF9pZBgBIAEoCUIIukgFcgOwAQEiOQoPR2V0SG9sZFJlc3BvbnNlEiYKBGhvbGQYASABKAsyGC5wZWxpa3VuaS53YWxsZXQudjEuSG9sZCKmAQoQTGlzdEhvbGRzUmVxdWVzdBIbCgl3YWxsZXRfaWQYASABKAlCCLpIBXIDsAEBEjgKBnN0YXR1cxgCIAEoDjIeLnBlbGlrdW5pLndhbGxldC52MS5Ib2xkU3RhdHVzQgi6SAWCAQIQARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMYyAEiVQoRTGlzdEhvbGRzUmVzcG9uc2USJwoFaG9sZHMYASADKAsyGC5wZWxpa3VuaS53YWxsZXQudjEuSG9sZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijwIKE0ZyZWV6ZVdhbGxldFJlcXVlc3QSGwoJd2FsbGV0X2lkGAEgASgJQgi6SAVyA7ABARI4CgVzY29wZRgCIAEoDjIfLnBlbGlrdW5pLndhbGxldC52MS5GcmVlemVTY29wZUIIukgFggECEAESGAoGcmVhc29uGAMgASgJQgi6SAVyAxj0AxIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxj/ARImChBleHBlY3RlZF92ZXJzaW9uGAUgASgDQge6SAQiAigASACIAQESLAoHZGV0YWlscxgGIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5EZXRhaWxzQhMKEV9leHBlY3RlZF92ZXJzaW9uInAKFEZyZWV6ZVdhbGxldFJlc3BvbnNlEiwKB3JlY2VpcHQYASABKAsyGy5wZWxpa3VuaS53YWxsZXQudjEuUmVjZWlwdBIqCgZ3YWxsZXQYAiABKAsyGi5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0ItcBChVVbmZyZWV6ZVdhbGxldFJlcXVlc3QSGwoJd2FsbGV0X2lkGAEgASgJQgi6SAVyA7ABARIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDEhwKCnJlcXVlc3RfaWQYAyABKAlCCLpIBXIDGP8BEiYKEGV4cGVjdGVkX3ZlcnNpb24YBCABKANCB7pIBCICKABIAIgBARIsCgdkZXRhaWxzGAUgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLkRldGFpbHNCEwoRX2V4cGVjdGVkX3ZlcnNpb24icgoWVW5mcmVlemVXYWxsZXRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSKgoGd2FsbGV0GAIgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldCKAAgoSQ2xvc2VXYWxsZXRSZXF1ZXN0EhsKCXdhbGxldF9pZBgBIAEoCUIIukgFcgOwAQESKgoIc3dlZXBfdG8YAiABKAsyGC5wZWxpa3VuaS53YWxsZXQudjEuU2lkZRIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEhwKCnJlcXVlc3RfaWQYBCABKAlCCLpIBXIDGP8BEiYKEGV4cGVjdGVkX3ZlcnNpb24YBSABKANCB7pIBCICKABIAIgBARIsCgdkZXRhaWxzGAYgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLkRldGFpbHNCEwoRX2V4cGVjdGVkX3ZlcnNpb24icAoTQ2xvc2VXYWxsZXRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSKwoHd2FsbGV0cxgCIAMoCzIaLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXQiqgIKE1VwZGF0ZVdhbGxldFJlcXVlc3QSGwoJd2FsbGV0X2lkGAEgASgJQgi6SAVyA7ABARI0CghzZXR0aW5ncxgCIAEoCzIiLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRTZXR0aW5ncxI3Cgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBARIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxj/ARImChBleHBlY3RlZF92ZXJzaW9uGAUgASgDQge6SAQiAigASACIAQESLAoHZGV0YWlscxgGIAEoCzIbLnBlbGlrdW5pLndhbGxldC52MS5EZXRhaWxzQhMKEV9leHBlY3RlZF92ZXJzaW9uIqYBChRVcGRhdGVXYWxsZXRSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsucGVsaWt1bmkud2FsbGV0LnYxLlJlY2VpcHQSKgoGd2FsbGV0GAIgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldBI0CghzZXR0aW5ncxgDIAEoCzIiLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRTZXR0aW5ncyIXChVMaXN0Q3VycmVuY2llc1JlcXVlc3QiSgoWTGlzdEN1cnJlbmNpZXNSZXNwb25zZRIwCgpjdXJyZW5jaWVzGAEgAygLMhwucGVsaWt1bmkud2FsbGV0LnYxLkN1cnJlbmN5IioKCEN1cnJlbmN5EgwKBGNvZGUYASABKAkSEAoIZGVjaW1hbHMYAiABKAUiFQoTTGlzdEFjY291bnRzUmVxdWVzdCIoChRMaXN0QWNjb3VudHNSZXNwb25zZRIQCghhY2NvdW50cxgBIAMoCSJbChRCYXRjaFRyYW5zZmVyUmVxdWVzdBJDCgl0cmFuc2ZlcnMYASADKAsyIy5wZWxpa3VuaS53YWxsZXQudjEuVHJhbnNmZXJSZXF1ZXN0Qgu6SAiSAQUIARDoByJRChVCYXRjaFRyYW5zZmVyUmVzcG9uc2USOAoHcmVzdWx0cxgBIAMoCzInLnBlbGlrdW5pLndhbGxldC52MS5CYXRjaFRyYW5zZmVyUmVzdWx0In4KE0JhdGNoVHJhbnNmZXJSZXN1bHQSOAoIdHJhbnNmZXIYASABKAsyJC5wZWxpa3VuaS53YWxsZXQudjEuVHJhbnNmZXJSZXNwb25zZUgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQidAoWU3Vic2NyaWJlRXZlbnRzUmVxdWVzdBIfCg5hZnRlcl9wb3NpdGlvbhgBIAEoA0IHukgEIgIoABI5CgZmb3JtYXQYAiABKA4yHy5wZWxpa3VuaS53YWxsZXQudjEuRXZlbnRGb3JtYXRCCLpIBYIBAhABIpUBChdTdWJzY3JpYmVFdmVudHNSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoAxIwCgVldmVudBgCIAEoCzIfLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRFdmVudEgAEhUKC2V2ZW50X2J5dGVzGAMgASgMSAASFAoMam91cm5hbF9oYXNoGAQgASgMQgkKB2NvbnRlbnQiGAoWU25hcHNob3RXYWxsZXRzUmVxdWVzdCJrChdTbmFwc2hvdFdhbGxldHNSZXNwb25zZRISCghwb3NpdGlvbhgBIAEoA0gAEjEKBndhbGxldBgCIAEoCzIfLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRTdGF0ZUgAQgkKB2NvbnRlbnQiRwoLV2FsbGV0U3RhdGUSKgoGd2FsbGV0GAEgASgLMhoucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldBIMCgRoZWFkGAIgASgMKlwKC0ZyZWV6ZVNjb3BlEhwKGEZSRUVaRV9TQ09QRV9VTlNQRUNJRklFRBAAEhkKFUZSRUVaRV9TQ09QRV9PVVRHT0lORxABEhQKEEZSRUVaRV9TQ09QRV9BTEwQAipdCgtFdmVudEZvcm1hdBIcChhFVkVOVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIYChRFVkVOVF9GT1JNQVRfTUVTU0FHRRABEhYKEkVWRU5UX0ZPUk1BVF9CWVRFUxACMqURCg1XYWxsZXRTZXJ2aWNlEmEKDENyZWF0ZVdhbGxldBInLnBlbGlrdW5pLndhbGxldC52MS5DcmVhdGVXYWxsZXRSZXF1ZXN0GigucGVsaWt1bmkud2FsbGV0LnYxLkNyZWF0ZVdhbGxldFJlc3BvbnNlEl0KCUdldFdhbGxldBIkLnBlbGlrdW5pLndhbGxldC52MS5HZXRXYWxsZXRSZXF1ZXN0GiUucGVsaWt1bmkud2FsbGV0LnYxLkdldFdhbGxldFJlc3BvbnNlIgOQAgESYwoLTGlzdFdhbGxldHMSJi5wZWxpa3VuaS53YWxsZXQudjEuTGlzdFdhbGxldHNSZXF1ZXN0GicucGVsaWt1bmkud2FsbGV0LnYxLkxpc3RXYWxsZXRzUmVzcG9uc2UiA5ACARJbCgpGdW5kV2FsbGV0EiUucGVsaWt1bmkud2FsbGV0LnYxLkZ1bmRXYWxsZXRSZXF1ZXN0GiYucGVsaWt1bmkud2FsbGV0LnYxLkZ1bmRXYWxsZXRSZXNwb25zZRJVCghUcmFuc2ZlchIjLnBlbGlrdW5pLndhbGxldC52MS5UcmFuc2ZlclJlcXVlc3QaJC5wZWxpa3VuaS53YWxsZXQudjEuVHJhbnNmZXJSZXNwb25zZRJVCghXaXRoZHJhdxIjLnBlbGlrdW5pLndhbGxldC52MS5XaXRoZHJhd1JlcXVlc3QaJC5wZWxpa3VuaS53YWxsZXQudjEuV2l0aGRyYXdSZXNwb25zZRJqCg9Qb3N0VHJhbnNhY3Rpb24SKi5wZWxpa3VuaS53YWxsZXQudjEuUG9zdFRyYW5zYWN0aW9uUmVxdWVzdBorLnBlbGlrdW5pLndhbGxldC52MS5Qb3N0VHJhbnNhY3Rpb25SZXNwb25zZRJzChJSZXZlcnNlVHJhbnNhY3Rpb24SLS5wZWxpa3VuaS53YWxsZXQudjEuUmV2ZXJzZVRyYW5zYWN0aW9uUmVxdWVzdBouLnBlbGlrdW5pLndhbGxldC52MS5SZXZlcnNlVHJhbnNhY3Rpb25SZXNwb25zZRJYCglQbGFjZUhvbGQSJC5wZWxpa3VuaS53YWxsZXQudjEuUGxhY2VIb2xkUmVxdWVzdBolLnBlbGlrdW5pLndhbGxldC52MS5QbGFjZUhvbGRSZXNwb25zZRJeCgtDYXB0dXJlSG9sZBImLnBlbGlrdW5pLndhbGxldC52MS5DYXB0dXJlSG9sZFJlcXVlc3QaJy5wZWxpa3VuaS53YWxsZXQudjEuQ2FwdHVyZUhvbGRSZXNwb25zZRJeCgtSZWxlYXNlSG9sZBImLnBlbGlrdW5pLndhbGxldC52MS5SZWxlYXNlSG9sZFJlcXVlc3QaJy5wZWxpa3VuaS53YWxsZXQudjEuUmVsZWFzZUhvbGRSZXNwb25zZRJXCgdHZXRIb2xkEiIucGVsaWt1bmkud2FsbGV0LnYxLkdldEhvbGRSZXF1ZXN0GiMucGVsaWt1bmkud2FsbGV0LnYxLkdldEhvbGRSZXNwb25zZSIDkAIBEl0KCUxpc3RIb2xkcxIkLnBlbGlrdW5pLndhbGxldC52MS5MaXN0SG9sZHNSZXF1ZXN0GiUucGVsaWt1bmkud2FsbGV0LnYxLkxpc3RIb2xkc1Jlc3BvbnNlIgOQAgESYQoMRnJlZXplV2FsbGV0EicucGVsaWt1bmkud2FsbGV0LnYxLkZyZWV6ZVdhbGxldFJlcXVlc3QaKC5wZWxpa3VuaS53YWxsZXQudjEuRnJlZXplV2FsbGV0UmVzcG9uc2USZwoOVW5mcmVlemVXYWxsZXQSKS5wZWxpa3VuaS53YWxsZXQudjEuVW5mcmVlemVXYWxsZXRSZXF1ZXN0GioucGVsaWt1bmkud2FsbGV0LnYxLlVuZnJlZXplV2FsbGV0UmVzcG9uc2USXgoLQ2xvc2VXYWxsZXQSJi5wZWxpa3VuaS53YWxsZXQudjEuQ2xvc2VXYWxsZXRSZXF1ZXN0GicucGVsaWt1bmkud2FsbGV0LnYxLkNsb3NlV2FsbGV0UmVzcG9uc2USYQoMVXBkYXRlV2FsbGV0EicucGVsaWt1bmkud2FsbGV0LnYxLlVwZGF0ZVdhbGxldFJlcXVlc3QaKC5wZWxpa3VuaS53YWxsZXQudjEuVXBkYXRlV2FsbGV0UmVzcG9uc2USbAoOTGlzdEN1cnJlbmNpZXMSKS5wZWxpa3VuaS53YWxsZXQudjEuTGlzdEN1cnJlbmNpZXNSZXF1ZXN0GioucGVsaWt1bmkud2FsbGV0LnYxLkxpc3RDdXJyZW5jaWVzUmVzcG9uc2UiA5ACARJmCgxMaXN0QWNjb3VudHMSJy5wZWxpa3VuaS53YWxsZXQudjEuTGlzdEFjY291bnRzUmVxdWVzdBooLnBlbGlrdW5pLndhbGxldC52MS5MaXN0QWNjb3VudHNSZXNwb25zZSIDkAIBEmQKDUJhdGNoVHJhbnNmZXISKC5wZWxpa3VuaS53YWxsZXQudjEuQmF0Y2hUcmFuc2ZlclJlcXVlc3QaKS5wZWxpa3VuaS53YWxsZXQudjEuQmF0Y2hUcmFuc2ZlclJlc3BvbnNlEnEKD1N1YnNjcmliZUV2ZW50cxIqLnBlbGlrdW5pLndhbGxldC52MS5TdWJzY3JpYmVFdmVudHNSZXF1ZXN0GisucGVsaWt1bmkud2FsbGV0LnYxLlN1YnNjcmliZUV2ZW50c1Jlc3BvbnNlIgOQAgEwARJxCg9TbmFwc2hvdFdhbGxldHMSKi5wZWxpa3VuaS53YWxsZXQudjEuU25hcHNob3RXYWxsZXRzUmVxdWVzdBorLnBlbGlrdW5pLndhbGxldC52MS5TbmFwc2hvdFdhbGxldHNSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_status, file_pelikuni_wallet_v1_amount_rule, file_pelikuni_wallet_v1_wallet, file_pelikuni_wallet_v1_wallet_event]);
 
 /**
  * Describes the message pelikuni.wallet.v1.Receipt.
@@ -93,66 +94,304 @@ export const TransferResponseSchema = /*@__PURE__*/
   messageDesc(file_pelikuni_wallet_v1_wallet_service, 10);
 
 /**
+ * Describes the message pelikuni.wallet.v1.WithdrawRequest.
+ * Use `create(WithdrawRequestSchema)` to create a new message.
+ */
+export const WithdrawRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 11);
+
+/**
+ * Describes the message pelikuni.wallet.v1.WithdrawResponse.
+ * Use `create(WithdrawResponseSchema)` to create a new message.
+ */
+export const WithdrawResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 12);
+
+/**
+ * Describes the message pelikuni.wallet.v1.PostTransactionRequest.
+ * Use `create(PostTransactionRequestSchema)` to create a new message.
+ */
+export const PostTransactionRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 13);
+
+/**
+ * Describes the message pelikuni.wallet.v1.LegToPost.
+ * Use `create(LegToPostSchema)` to create a new message.
+ */
+export const LegToPostSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 14);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ExpectedVersion.
+ * Use `create(ExpectedVersionSchema)` to create a new message.
+ */
+export const ExpectedVersionSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 15);
+
+/**
+ * Describes the message pelikuni.wallet.v1.PostTransactionResponse.
+ * Use `create(PostTransactionResponseSchema)` to create a new message.
+ */
+export const PostTransactionResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 16);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReverseTransactionRequest.
+ * Use `create(ReverseTransactionRequestSchema)` to create a new message.
+ */
+export const ReverseTransactionRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 17);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReverseTransactionResponse.
+ * Use `create(ReverseTransactionResponseSchema)` to create a new message.
+ */
+export const ReverseTransactionResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 18);
+
+/**
+ * Describes the message pelikuni.wallet.v1.PlaceHoldRequest.
+ * Use `create(PlaceHoldRequestSchema)` to create a new message.
+ */
+export const PlaceHoldRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 19);
+
+/**
+ * Describes the message pelikuni.wallet.v1.PlaceHoldResponse.
+ * Use `create(PlaceHoldResponseSchema)` to create a new message.
+ */
+export const PlaceHoldResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 20);
+
+/**
+ * Describes the message pelikuni.wallet.v1.CaptureHoldRequest.
+ * Use `create(CaptureHoldRequestSchema)` to create a new message.
+ */
+export const CaptureHoldRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 21);
+
+/**
+ * Describes the message pelikuni.wallet.v1.Payment.
+ * Use `create(PaymentSchema)` to create a new message.
+ */
+export const PaymentSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 22);
+
+/**
+ * Describes the message pelikuni.wallet.v1.CaptureHoldResponse.
+ * Use `create(CaptureHoldResponseSchema)` to create a new message.
+ */
+export const CaptureHoldResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 23);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReleaseHoldRequest.
+ * Use `create(ReleaseHoldRequestSchema)` to create a new message.
+ */
+export const ReleaseHoldRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 24);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ReleaseHoldResponse.
+ * Use `create(ReleaseHoldResponseSchema)` to create a new message.
+ */
+export const ReleaseHoldResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 25);
+
+/**
+ * Describes the message pelikuni.wallet.v1.GetHoldRequest.
+ * Use `create(GetHoldRequestSchema)` to create a new message.
+ */
+export const GetHoldRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 26);
+
+/**
+ * Describes the message pelikuni.wallet.v1.GetHoldResponse.
+ * Use `create(GetHoldResponseSchema)` to create a new message.
+ */
+export const GetHoldResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 27);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListHoldsRequest.
+ * Use `create(ListHoldsRequestSchema)` to create a new message.
+ */
+export const ListHoldsRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 28);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListHoldsResponse.
+ * Use `create(ListHoldsResponseSchema)` to create a new message.
+ */
+export const ListHoldsResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 29);
+
+/**
+ * Describes the message pelikuni.wallet.v1.FreezeWalletRequest.
+ * Use `create(FreezeWalletRequestSchema)` to create a new message.
+ */
+export const FreezeWalletRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 30);
+
+/**
+ * Describes the message pelikuni.wallet.v1.FreezeWalletResponse.
+ * Use `create(FreezeWalletResponseSchema)` to create a new message.
+ */
+export const FreezeWalletResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 31);
+
+/**
+ * Describes the message pelikuni.wallet.v1.UnfreezeWalletRequest.
+ * Use `create(UnfreezeWalletRequestSchema)` to create a new message.
+ */
+export const UnfreezeWalletRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 32);
+
+/**
+ * Describes the message pelikuni.wallet.v1.UnfreezeWalletResponse.
+ * Use `create(UnfreezeWalletResponseSchema)` to create a new message.
+ */
+export const UnfreezeWalletResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 33);
+
+/**
+ * Describes the message pelikuni.wallet.v1.CloseWalletRequest.
+ * Use `create(CloseWalletRequestSchema)` to create a new message.
+ */
+export const CloseWalletRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 34);
+
+/**
+ * Describes the message pelikuni.wallet.v1.CloseWalletResponse.
+ * Use `create(CloseWalletResponseSchema)` to create a new message.
+ */
+export const CloseWalletResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 35);
+
+/**
+ * Describes the message pelikuni.wallet.v1.UpdateWalletRequest.
+ * Use `create(UpdateWalletRequestSchema)` to create a new message.
+ */
+export const UpdateWalletRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 36);
+
+/**
+ * Describes the message pelikuni.wallet.v1.UpdateWalletResponse.
+ * Use `create(UpdateWalletResponseSchema)` to create a new message.
+ */
+export const UpdateWalletResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 37);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListCurrenciesRequest.
+ * Use `create(ListCurrenciesRequestSchema)` to create a new message.
+ */
+export const ListCurrenciesRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 38);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListCurrenciesResponse.
+ * Use `create(ListCurrenciesResponseSchema)` to create a new message.
+ */
+export const ListCurrenciesResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 39);
+
+/**
+ * Describes the message pelikuni.wallet.v1.Currency.
+ * Use `create(CurrencySchema)` to create a new message.
+ */
+export const CurrencySchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 40);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListAccountsRequest.
+ * Use `create(ListAccountsRequestSchema)` to create a new message.
+ */
+export const ListAccountsRequestSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 41);
+
+/**
+ * Describes the message pelikuni.wallet.v1.ListAccountsResponse.
+ * Use `create(ListAccountsResponseSchema)` to create a new message.
+ */
+export const ListAccountsResponseSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 42);
+
+/**
  * Describes the message pelikuni.wallet.v1.BatchTransferRequest.
  * Use `create(BatchTransferRequestSchema)` to create a new message.
  */
 export const BatchTransferRequestSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 11);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 43);
 
 /**
  * Describes the message pelikuni.wallet.v1.BatchTransferResponse.
  * Use `create(BatchTransferResponseSchema)` to create a new message.
  */
 export const BatchTransferResponseSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 12);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 44);
 
 /**
  * Describes the message pelikuni.wallet.v1.BatchTransferResult.
  * Use `create(BatchTransferResultSchema)` to create a new message.
  */
 export const BatchTransferResultSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 13);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 45);
 
 /**
  * Describes the message pelikuni.wallet.v1.SubscribeEventsRequest.
  * Use `create(SubscribeEventsRequestSchema)` to create a new message.
  */
 export const SubscribeEventsRequestSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 14);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 46);
 
 /**
  * Describes the message pelikuni.wallet.v1.SubscribeEventsResponse.
  * Use `create(SubscribeEventsResponseSchema)` to create a new message.
  */
 export const SubscribeEventsResponseSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 15);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 47);
 
 /**
  * Describes the message pelikuni.wallet.v1.SnapshotWalletsRequest.
  * Use `create(SnapshotWalletsRequestSchema)` to create a new message.
  */
 export const SnapshotWalletsRequestSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 16);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 48);
 
 /**
  * Describes the message pelikuni.wallet.v1.SnapshotWalletsResponse.
  * Use `create(SnapshotWalletsResponseSchema)` to create a new message.
  */
 export const SnapshotWalletsResponseSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 17);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 49);
 
 /**
  * Describes the message pelikuni.wallet.v1.WalletState.
  * Use `create(WalletStateSchema)` to create a new message.
  */
 export const WalletStateSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_service, 18);
+  messageDesc(file_pelikuni_wallet_v1_wallet_service, 50);
+
+/**
+ * Describes the enum pelikuni.wallet.v1.FreezeScope.
+ */
+export const FreezeScopeSchema = /*@__PURE__*/
+  enumDesc(file_pelikuni_wallet_v1_wallet_service, 0);
+
+/**
+ * How far a wallet is frozen.
+ *
+ * @generated from enum pelikuni.wallet.v1.FreezeScope
+ */
+export const FreezeScope = /*@__PURE__*/
+  tsEnum(FreezeScopeSchema);
 
 /**
  * Describes the enum pelikuni.wallet.v1.EventFormat.
  */
 export const EventFormatSchema = /*@__PURE__*/
-  enumDesc(file_pelikuni_wallet_v1_wallet_service, 0);
+  enumDesc(file_pelikuni_wallet_v1_wallet_service, 1);
 
 /**
  * In what form events are streamed.
@@ -165,6 +404,10 @@ export const EventFormat = /*@__PURE__*/
 /**
  * Creates wallets and moves money between them. The only writer of balances.
  *
+ * All money moves by legs: one amount from one place to another. A place is a wallet or one of the accounts outside the
+ * wallets that are configured: "external", "bank", "fees" and so on. Every leg has a wallet on at least one side.
+ * A transaction is one event: all of its legs, or none.
+ *
  * Every mutation takes an optional request_id. Repeated with the same input it answers what it answered the first time;
  * repeated with other input it is refused with REQUEST_ID_REUSED. Only a committed change uses up a request_id: a call
  * that was refused may be repeated with it. Request ids are remembered for seven days unless configured otherwise.
@@ -176,7 +419,25 @@ export const EventFormat = /*@__PURE__*/
  *   WALLET_NOT_FOUND      NOT_FOUND            metadata wallet_id says which
  *   INSUFFICIENT_BALANCE  FAILED_PRECONDITION  the sender has less than the amount available
  *   BALANCE_LIMIT         FAILED_PRECONDITION  the receiver would hold more than 999999999999999.9999
- *   CURRENCY_MISMATCH     FAILED_PRECONDITION  sender and receiver have different currencies
+ *   CURRENCY_MISMATCH     FAILED_PRECONDITION  sender and receiver of a leg have different currencies
+ *   UNKNOWN_CURRENCY      INVALID_ARGUMENT     the currency is not configured
+ *   AMOUNT_PRECISION      INVALID_ARGUMENT     the amount is no multiple of the currency's smallest unit
+ *   UNKNOWN_ACCOUNT       INVALID_ARGUMENT     the account is not configured; metadata account says which
+ *   LEG_WITHOUT_WALLET    INVALID_ARGUMENT     a leg has an account on both sides
+ *   WALLET_FROZEN         FAILED_PRECONDITION  metadata wallet_id says which
+ *   WALLET_CLOSED         FAILED_PRECONDITION  metadata wallet_id says which
+ *   WALLET_NOT_EMPTY      FAILED_PRECONDITION  a wallet with money cannot be closed without sweep_to
+ *   OPEN_HOLDS            FAILED_PRECONDITION  a wallet with open holds cannot be closed
+ *   WALLET_LIMIT          FAILED_PRECONDITION  more than the wallet's single_transfer_max
+ *   HOLD_NOT_FOUND        NOT_FOUND            there is no such hold
+ *   HOLD_AMOUNT_EXCEEDED  FAILED_PRECONDITION  the hold has less remaining; it stays open
+ *   HOLD_CAPTURED         FAILED_PRECONDITION  the hold has been captured
+ *   HOLD_RELEASED         FAILED_PRECONDITION  the hold has been released
+ *   HOLD_EXPIRED          FAILED_PRECONDITION  the hold's time is over
+ *   TRANSACTION_NOT_FOUND NOT_FOUND            there is no such transaction
+ *   NOT_REVERSIBLE        FAILED_PRECONDITION  a reversal, or a transaction that moved no money
+ *   ALREADY_REVERSED      FAILED_PRECONDITION  less is left to reverse; the message says how much
+ *   REFERENCE_ALREADY_USED ALREADY_EXISTS      the reference acted before; metadata transaction_id says where
  *   VERSION_CONFLICT      ABORTED              expected_version is not the wallet's version
  *   REQUEST_ID_REUSED     ALREADY_EXISTS       the request_id belongs to a call with other input
  *   OVERLOADED            UNAVAILABLE          a bounded queue is full; nothing was done
