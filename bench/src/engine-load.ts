@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { v7 } from "uuid";
+import { type Command, fund, transfer } from "../../wallet-service/src/decide/command.ts";
 import { parseAmount } from "../../wallet-service/src/money.ts";
 import { requestKey } from "../../wallet-service/src/request-key.ts";
-import { type Command, fund, transfer } from "../../wallet-service/src/wallet.ts";
 import type { WalletEngine } from "../../wallet-service/src/wallet-engine.ts";
 import { choosePair, type Run, runCallers, type Workload, walletCount } from "./measurement.ts";
 
@@ -18,7 +18,7 @@ export async function createWallets(engine: WalletEngine): Promise<string[]> {
   const ids = Array.from({ length: walletCount }, () => v7());
   await Promise.all(
     ids.map(async (walletId) => {
-      await submit(engine, { kind: "walletCreated", walletId, userId: "bench", currency: "USD" });
+      await submit(engine, { kind: "createWallet", walletId, userId: "bench", currency: "USD" });
       await submit(engine, fund(walletId, fundedAmount));
     }),
   );

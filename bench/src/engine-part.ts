@@ -1,6 +1,7 @@
 import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createWalletEngine, type WalletEngine } from "../../wallet-service/src/wallet-engine.ts";
+import { rules } from "./bench-rules.ts";
 import { createWallets, runEngine } from "./engine-load.ts";
 import { type Run, type Workload, workloads } from "./measurement.ts";
 import { countTotals, requireConserved } from "./money-check.ts";
@@ -59,7 +60,7 @@ interface RunningEngine extends AsyncDisposable {
 
 async function startEngine(databaseUrl: string, logger: Logger): Promise<RunningEngine> {
   return await buildWithResources(async (resources) => {
-    const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000 };
+    const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000, rules };
     const engine = createWalletEngine({ databaseUrl, ...limits, now: Date.now, logger }, resources);
     return { engine, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
   });

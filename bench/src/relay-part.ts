@@ -9,6 +9,7 @@ import { startJournalRelay } from "../../wallet-service/src/journal-relay.ts";
 import { readSegmentsBehind } from "../../wallet-service/src/journal-store.ts";
 import { createWalletEngine, type WalletEngine } from "../../wallet-service/src/wallet-engine.ts";
 import { kafkaSettings, withKafka } from "./bench-kafka.ts";
+import { rules } from "./bench-rules.ts";
 import { fillJournal } from "./engine-load.ts";
 import type { Run } from "./measurement.ts";
 import type { PartOptions } from "./part.ts";
@@ -27,7 +28,7 @@ export async function measureRelay(options: PartOptions): Promise<PartResult> {
     return await buildWithResources(async (resources) => {
       const { logger } = options;
       const { serviceUrl } = await options.bed.createWalletDatabase("bench_relay");
-      const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000 };
+      const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000, rules };
       const engine = createWalletEngine(
         { databaseUrl: serviceUrl, ...limits, now: Date.now, logger },
         resources,

@@ -86,7 +86,9 @@ export async function startWallets(
     ...commonSettings(database),
     queue_length_max: 10_000,
     cached_wallets_max: 1_000,
-    currencies: ["USD", "EUR"],
+    currencies: { USD: { decimals: 4 }, EUR: { decimals: 4 }, JPY: {}, KWD: {} },
+    accounts: ["external", "bank", "fees", "fx"],
+    hold_days_max: 31,
     request_ids_kept_days: 7,
   });
   return await startWalletService({ configuration, logger, ...(kafka ? { kafka } : {}) });

@@ -55,7 +55,7 @@ type Complain = (text: string) => void;
 /** The legs and changes that each kind of event must have. */
 function auditShape({ kind, legs, changes }: WalletEvent, complain: Complain): void {
   const sides = legs.map(({ from, to }) => `${from?.side.case}→${to?.side.case}`).join();
-  const expected = {
+  const expected: Readonly<Record<string, { sides: string; changes: number }>> = {
     walletCreated: { sides: "", changes: 1 },
     walletFunded: { sides: "account→walletId", changes: 1 },
     transferCompleted: { sides: "walletId→walletId", changes: 2 },
@@ -65,6 +65,10 @@ function auditShape({ kind, legs, changes }: WalletEvent, complain: Complain): v
     return;
   }
   const shape = expected[kind.case];
+  if (shape === undefined) {
+    complain(`${kind.case} is not expected here`);
+    return;
+  }
   if (sides !== shape.sides) complain(`${kind.case} has the legs ${sides}`);
   if (changes.length !== shape.changes) complain(`${kind.case} has ${changes.length} changes`);
   for (const { from, amount } of legs) {

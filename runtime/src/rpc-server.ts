@@ -1,4 +1,5 @@
-import type { DescService } from "@bufbuild/protobuf";
+import { createFileRegistry, type DescService, fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import {
   type ConnectRouter,
   createServiceImplSpec,
@@ -143,10 +144,11 @@ interface Port {
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const { limits, logger } = options;
   const guard = createRpcGuard(limits, logger);
-  const interceptors = [guard.interceptor, createValidationInterceptor()];
+  const { descriptorSet } = options;
+  const contract = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSet));
+  const interceptors = [guard.interceptor, createValidationInterceptor(contract)];
   const services = options.services.map(({ spec }) => spec);
   const common = { ...limits, services, interceptors, logger };
-  const { descriptorSet } = options;
   const grpc = await openGrpcPort({ ...common, ...options.grpc, descriptorSet });
   const routes = (router: ConnectRouter): void => {
     for (const { addRoutes } of options.services) addRoutes(router);

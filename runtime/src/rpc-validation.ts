@@ -1,4 +1,4 @@
-import type { DescMessage, Message } from "@bufbuild/protobuf";
+import type { DescMessage, Message, Registry } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
@@ -12,9 +12,11 @@ export const invalidFieldReason = "INVALID_FIELD";
  * Makes the interceptor that refuses requests which break the contract's rules (buf.validate), or
  * which hold text that is not Unicode or contains U+0000. It throws INVALID_ARGUMENT, reason
  * INVALID_FIELD, with at most 20 violations.
+ *
+ * @param contract with the rules of our own that the contract's fields use
  */
-export function createValidationInterceptor(): Interceptor {
-  const validator = createValidator({ regexMatch: createRegexMatch() });
+export function createValidationInterceptor(contract: Registry): Interceptor {
+  const validator = createValidator({ registry: contract, regexMatch: createRegexMatch() });
   const checkText = createTextCheck(violationsMax);
   return (next) => (request) => {
     if (request.stream) {

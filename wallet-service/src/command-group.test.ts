@@ -3,12 +3,14 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { testRules } from "../test/test-rules.ts";
 import { type SentStep, sentSteps, WalletModel, written } from "../test/wallet-model.ts";
 import { type DecidedGroup, decideGroup, type Request, type Verdict } from "./command-group.ts";
+import { noItems } from "./command-inputs.ts";
+import { fund, transfer } from "./decide/command.ts";
 import { splitEvents } from "./journal-store.ts";
 import { add, formatAmount, parseAmount, zero } from "./money.ts";
 import { requestKey } from "./request-key.ts";
-import { fund, transfer } from "./wallet.ts";
 import type { RecordedWallet } from "./wallet-events.ts";
 
 /** What Postgres is to the engine, in a map: applies groups, remembers keys. */
@@ -22,7 +24,9 @@ class Ledger {
     this.#segments += 1;
     const segmentId = `00000000-0000-7000-8000-${this.#segments.toString(16).padStart(8, "0")}0000`;
     return decideGroup(requests, {
-      stateOf: (walletId) => this.wallets.get(walletId),
+      walletOf: (walletId) => this.wallets.get(walletId),
+      items: noItems,
+      rules: testRules,
       segmentId,
       nowMs: 1_764_000_000_000 + ((this.#segments * 7_919) % 1_000),
     });
@@ -159,9 +163,7 @@ test("versions grow by one, heads chain, time never runs back, and legs alone re
 
 test("every wallet that a request looked at is compared, absent ones and those of refusals too", () => {
   const ledger = new Ledger();
-  ledger.run([
-    { ...plain({ kind: "walletCreated", walletId: "a", userId: "u", currency: "USD" }) },
-  ]);
+  ledger.run([{ ...plain({ kind: "createWallet", walletId: "a", userId: "u", currency: "USD" }) }]);
   const one = parseAmount("1") ?? zero;
   const { toCommit } = ledger.decide([
     plain(transfer("a", "absent", one)),

@@ -1,13 +1,19 @@
+import type { CommandItems } from "./command-inputs.ts";
+import type { Command, Rules } from "./decide/command.ts";
+import { decide } from "./decide/decide.ts";
+import { createGroupStates, type GroupStates } from "./group-states.ts";
+import type { GroupToCommit } from "./group-store.ts";
 import { joinEvents } from "./journal-store.ts";
 import type { RequestKey } from "./request-key.ts";
 import { transactionIdAt } from "./transaction-id.ts";
-import { type Command, decide, type Refusal, walletIdsOf } from "./wallet.ts";
+import type { Decision, Details, Outcome, Refusal } from "./wallet.ts";
 import { type RecordedEvent, type RecordedWallet, recordEvent } from "./wallet-events.ts";
-import type { GroupToCommit, SeenWallet } from "./wallet-store.ts";
 
 /** A command as its caller sent it. */
 export interface Request {
   readonly command: Command;
+  /** What the caller wants remembered, if anything. */
+  readonly details?: Details | undefined;
   /** The caller's idempotency key; empty for none. */
   readonly requestId: string;
   /** Present when the request_id is. */
@@ -16,7 +22,7 @@ export interface Request {
 
 /** What one request of a group comes to once the group is committed. */
 export type Verdict =
-  | { readonly event: RecordedEvent; readonly index: number }
+  | { readonly event: RecordedEvent; readonly decision: Decision; readonly index: number }
   | { readonly refusal: Refusal }
   /** The group's own accepted request with this key has other input. */
   | { readonly reused: RequestKey };
@@ -31,7 +37,9 @@ export interface DecidedGroup {
 /** What a group is decided on. */
 export interface GroupBasis {
   /** The state of a wallet before the group, as far as this process knows. */
-  readonly stateOf: (walletId: string) => RecordedWallet | undefined;
+  readonly walletOf: (walletId: string) => RecordedWallet | undefined;
+  readonly items: CommandItems;
+  readonly rules: Rules;
   readonly segmentId: string;
   readonly nowMs: number;
 }
@@ -39,44 +47,46 @@ export interface GroupBasis {
 /**
  * Decides requests in order, each on the states that the earlier ones left. Pure.
  *
- * Every wallet that any request looked at is compared at the commit, those of refused requests too:
- * a refusal on a stale state would deny money that has arrived. The first accepted request owns its
- * key: a later one with equal input gets its answer, one with other input is refused.
+ * Everything that any request looked at is compared at the commit, what refused requests looked at
+ * too: a refusal on a stale state would deny money that has arrived. The first accepted request owns
+ * its key: a later one with equal input gets its answer, one with other input is refused.
  */
 export function decideGroup(requests: readonly Request[], basis: GroupBasis): DecidedGroup {
-  const seen = new Map<string, RecordedWallet | undefined>();
-  const after = new Map<string, RecordedWallet>();
+  const { rules, segmentId, nowMs } = basis;
+  const states = createGroupStates(basis.walletOf, basis.items);
+  const decisionBasis = { ...states.basis, rules, nowMs };
   const owners = new Map<string, { fingerprint: Uint8Array; verdict: Verdict }>();
   const events: RecordedEvent[] = [];
   const refusedKeys = new Set<string>();
 
-  const look = (walletId: string): RecordedWallet | undefined => {
-    const left = after.get(walletId);
-    if (left !== undefined) return left;
-    if (!seen.has(walletId)) seen.set(walletId, basis.stateOf(walletId));
-    return seen.get(walletId);
+  const decideOne = ({ command, details }: Request): Outcome => {
+    states.look(command);
+    const outcome = decide(decisionBasis, command);
+    if ("refusal" in outcome) return outcome;
+    const transactionId = states.usedReference(outcome.decision, details);
+    if (transactionId === undefined) return outcome;
+    return { refusal: { reason: "REFERENCE_ALREADY_USED", transactionId } };
   };
 
-  const verdictOf = ({ command, requestId, requestKey }: Request): Verdict => {
+  const verdictOf = (request: Request): Verdict => {
+    const { details, requestId, requestKey } = request;
     const owner = requestKey && owners.get(requestKey.key);
     if (requestKey && owner) {
       const sameInput = Buffer.compare(owner.fingerprint, requestKey.fingerprint) === 0;
       return sameInput ? owner.verdict : { reused: requestKey };
     }
-    for (const walletId of walletIdsOf(command)) look(walletId);
-    const outcome = decide(look, command, basis.nowMs);
+    const outcome = decideOne(request);
     if ("refusal" in outcome) {
       if (requestKey) refusedKeys.add(requestKey.key);
       return outcome;
     }
+    const { decision } = outcome;
     const index = events.length;
-    const transactionId = transactionIdAt(basis.segmentId, index);
-    const event = recordEvent(outcome.decision, transactionId, requestId, (walletId) =>
-      headOf(look(walletId)),
-    );
+    const transactionId = transactionIdAt(segmentId, index);
+    const event = recordEvent(decision, transactionId, { requestId, details }, states.headOf);
     events.push(event);
-    for (const wallet of event.wallets) after.set(wallet.id, wallet);
-    const verdict = { event, index };
+    states.apply(decision, event, details);
+    const verdict = { event, decision, index };
     if (requestKey) owners.set(requestKey.key, { fingerprint: requestKey.fingerprint, verdict });
     return verdict;
   };
@@ -89,35 +99,40 @@ export function decideGroup(requests: readonly Request[], basis: GroupBasis): De
       keys.push({ key, fingerprint, transactionId: verdict.event.transactionId });
     }
   }
+  const journal = { segmentId, eventCount: events.length, ...joined(events) };
+  const toCommit = { ...changesOf(states), keys, refusedKeys: [...refusedKeys], ...journal };
+  return { verdicts, toCommit };
+}
+
+function joined(events: readonly RecordedEvent[]): Pick<GroupToCommit, "events" | "eventHashes"> {
   return {
-    verdicts,
-    toCommit: {
-      ...changesOf(seen, after),
-      keys,
-      refusedKeys: [...refusedKeys],
-      segmentId: basis.segmentId,
-      eventCount: events.length,
-      events: joinEvents(events.map((event) => event.bytes)),
-      eventHashes: Buffer.concat(events.map((event) => event.head)),
-    },
+    events: joinEvents(events.map((event) => event.bytes)),
+    eventHashes: Buffer.concat(events.map((event) => event.head)),
   };
 }
 
-function changesOf(
-  seen: ReadonlyMap<string, RecordedWallet | undefined>,
-  after: ReadonlyMap<string, RecordedWallet>,
-): Pick<GroupToCommit, "seen" | "created" | "changed"> {
+function changesOf({
+  seen,
+  after,
+}: GroupStates): Omit<
+  GroupToCommit,
+  "keys" | "refusedKeys" | "segmentId" | "eventCount" | "events" | "eventHashes"
+> {
   const created: RecordedWallet[] = [];
   const changed: RecordedWallet[] = [];
-  for (const wallet of after.values()) {
-    if (seen.get(wallet.id) === undefined) created.push(wallet);
+  for (const wallet of after.wallets.values()) {
+    if (seen.wallets.get(wallet.id) === undefined) created.push(wallet);
     if (wallet.version > 0n) changed.push(wallet);
   }
-  const seenList: SeenWallet[] = [...seen].map(([id, state]) => ({ id, state }));
-  return { seen: seenList, created, changed };
-}
-
-function headOf(wallet: RecordedWallet | undefined): Uint8Array {
-  if (wallet === undefined) throw new Error("A decision changed a wallet that was not looked at.");
-  return wallet.head;
+  return {
+    seen: [...seen.wallets].map(([id, state]) => ({ id, state })),
+    created,
+    changed,
+    seenHolds: [...seen.holds.values()],
+    holds: [...after.holds.values()],
+    seenReversals: [...seen.reversals].map(([id, state]) => ({ id, state })),
+    reversals: [...after.reversals].map(([id, state]) => ({ id, state })),
+    metadata: [...after.metadata].map(([walletId, metadata]) => ({ walletId, metadata })),
+    references: [...after.references].map(([hash, transactionId]) => ({ hash, transactionId })),
+  };
 }

@@ -1,13 +1,50 @@
-import { type Command, walletIdsOf } from "./wallet.ts";
+import type { BatchReader } from "./batch-reader.ts";
+import type { Command } from "./decide/command.ts";
+import {
+  holdIdOf,
+  metadataWalletIdOf,
+  reversedTransactionIdOf,
+  walletIdsOf,
+} from "./decide/decide.ts";
+import type { RecordedReversals } from "./reversal-store.ts";
+import type { Metadata, PostedTransaction } from "./wallet.ts";
 import type { WalletCache } from "./wallet-cache.ts";
-import type { RecordedWallet } from "./wallet-events.ts";
-import type { WalletReader } from "./wallet-reader.ts";
+import type { RecordedHold, RecordedWallet } from "./wallet-events.ts";
 
-/** The states that a command was queued with; a wallet that does not exist maps to `undefined`. */
-export type CommandInputs = ReadonlyMap<string, RecordedWallet | undefined>;
+/** What decides commands beside wallets; what does not exist maps to `undefined`. */
+export interface CommandItems {
+  readonly holds: ReadonlyMap<string, RecordedHold | undefined>;
+  /** What a transaction moved never changes. */
+  readonly transactions: ReadonlyMap<string, PostedTransaction | undefined>;
+  readonly reversals: ReadonlyMap<string, RecordedReversals | undefined>;
+  readonly metadata: ReadonlyMap<string, Metadata | undefined>;
+}
+
+/** What a command was queued with. */
+export interface CommandInputs {
+  readonly wallets: ReadonlyMap<string, RecordedWallet | undefined>;
+  readonly items: CommandItems;
+}
+
+/** Reads from the database what decides commands. */
+export interface InputReaders {
+  readonly wallets: BatchReader<RecordedWallet>;
+  readonly holds: BatchReader<RecordedHold>;
+  readonly transactions: BatchReader<PostedTransaction>;
+  readonly reversals: BatchReader<RecordedReversals>;
+  readonly metadata: BatchReader<Metadata>;
+}
+
+/** The items of a command that is decided on wallets alone. */
+export const noItems: CommandItems = {
+  holds: new Map(),
+  transactions: new Map(),
+  reversals: new Map(),
+  metadata: new Map(),
+};
 
 /**
- * Gathers the states that decide each command: from the cache, the others from the database. What
+ * Gathers what decides each command: wallets from the cache, everything else from the database. What
  * was read stays with its command and does not fill the cache, which only commits may write.
  *
  * @returns a promise only when something had to be read
@@ -15,34 +52,73 @@ export type CommandInputs = ReadonlyMap<string, RecordedWallet | undefined>;
 export function readInputs(
   commands: readonly Command[],
   cache: WalletCache,
-  reader: WalletReader,
+  readers: InputReaders,
 ): CommandInputs[] | Promise<CommandInputs[]> {
-  const inputs = commands.map((command) => fromCache(command, cache, reader));
+  const inputs = commands.map((command) => inputsOf(command, cache, readers));
   const isComplete = inputs.every((one): one is CommandInputs => !(one instanceof Promise));
   return isComplete ? inputs : Promise.all(inputs);
 }
 
-function fromCache(
-  command: Command,
-  cache: WalletCache,
-  reader: WalletReader,
-): CommandInputs | Promise<CommandInputs> {
-  const inputs = new Map<string, RecordedWallet | undefined>();
-  const missing: string[] = [];
-  for (const walletId of walletIdsOf(command)) {
-    const wallet = cache.get(walletId);
-    if (wallet === undefined) missing.push(walletId);
-    else inputs.set(walletId, wallet);
-  }
-  return missing.length === 0 ? inputs : addMissing(inputs, missing, reader);
+/** The wallets that decide a command, as far as its items tell. */
+export function walletIdsWith(command: Command, items: CommandItems): string[] {
+  return walletIdsOf(command, {
+    holdOf: (id) => items.holds.get(id),
+    transactionOf: (id) => items.transactions.get(id),
+  });
 }
 
-async function addMissing(
-  inputs: Map<string, RecordedWallet | undefined>,
-  missing: readonly string[],
-  reader: WalletReader,
-): Promise<CommandInputs> {
-  const found = await Promise.all(missing.map((walletId) => reader.read(walletId)));
-  for (const [index, walletId] of missing.entries()) inputs.set(walletId, found[index]);
-  return inputs;
+function inputsOf(
+  command: Command,
+  cache: WalletCache,
+  readers: InputReaders,
+): CommandInputs | Promise<CommandInputs> {
+  const items = readItems(command, readers);
+  if (items instanceof Promise) {
+    return items.then((read) => addWallets(command, read, cache, readers.wallets));
+  }
+  return addWallets(command, items, cache, readers.wallets);
+}
+
+function readItems(command: Command, readers: InputReaders): CommandItems | Promise<CommandItems> {
+  const holdId = holdIdOf(command);
+  const transactionId = reversedTransactionIdOf(command);
+  const walletId = metadataWalletIdOf(command);
+  if ((holdId ?? transactionId ?? walletId) === undefined) return noItems;
+  const reading = [
+    readOne(holdId, readers.holds),
+    readOne(transactionId, readers.transactions),
+    readOne(transactionId, readers.reversals),
+    readOne(walletId, readers.metadata),
+  ] as const;
+  return Promise.all(reading).then(([holds, transactions, reversals, metadata]) => {
+    return { holds, transactions, reversals, metadata };
+  });
+}
+
+async function readOne<Row>(
+  id: string | undefined,
+  reader: BatchReader<Row>,
+): Promise<Map<string, Row | undefined>> {
+  return id === undefined ? new Map() : new Map([[id, await reader.read(id)]]);
+}
+
+function addWallets(
+  command: Command,
+  items: CommandItems,
+  cache: WalletCache,
+  reader: BatchReader<RecordedWallet>,
+): CommandInputs | Promise<CommandInputs> {
+  const wallets = new Map<string, RecordedWallet | undefined>();
+  const missing: string[] = [];
+  for (const walletId of walletIdsWith(command, items)) {
+    const wallet = cache.get(walletId);
+    if (wallet === undefined) missing.push(walletId);
+    else wallets.set(walletId, wallet);
+  }
+  const inputs = { wallets, items };
+  if (missing.length === 0) return inputs;
+  return Promise.all(missing.map((walletId) => reader.read(walletId))).then((found) => {
+    for (const [index, walletId] of missing.entries()) wallets.set(walletId, found[index]);
+    return inputs;
+  });
 }

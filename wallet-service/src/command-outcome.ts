@@ -1,5 +1,6 @@
 import type { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { Refusal, WalletState } from "./wallet.ts";
+import type { EventItems } from "./wallet-events.ts";
 
 /** What an accepted command answers, the first time and every time it is repeated. */
 export interface Answer {
@@ -7,8 +8,12 @@ export interface Answer {
   readonly position: bigint;
   readonly occurredAtMs: number;
   /** The wallets right after the transaction, in the order in which its legs name them first. */
-  readonly wallets: readonly WalletState[];
+  readonly wallets: readonly AnsweredWallet[];
+  readonly items: EventItems;
 }
+
+/** A wallet as an answer shows it; its limit stands beside it, in its settings. */
+export type AnsweredWallet = Omit<WalletState, "transferLimit">;
 
 /** A refusal of the domain, or of the request key. */
 export type CommandRefusal = Refusal | { readonly reason: "REQUEST_ID_REUSED" };

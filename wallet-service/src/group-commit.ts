@@ -2,31 +2,39 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
-import { type DecidedGroup, decideGroup, type Request } from "./command-group.ts";
-import { type CommandInputs, readInputs } from "./command-inputs.ts";
+import { type DecidedGroup, decideGroup, type Request, type Verdict } from "./command-group.ts";
 import {
+  type CommandInputs,
+  type CommandItems,
+  type InputReaders,
+  noItems,
+  readInputs,
+  walletIdsWith,
+} from "./command-inputs.ts";
+import {
+  type Answer,
   CommandFault,
   type CommandOutcome,
   databaseUnavailable,
   internalFault,
 } from "./command-outcome.ts";
+import type { Rules } from "./decide/command.ts";
+import {
+  type CommitResult,
+  commitGroup,
+  commitLockedGroup,
+  type GroupToCommit,
+  lockInputs,
+} from "./group-store.ts";
 import {
   type RepeatedRequests,
   requestIdReused,
   type WaitingRequest,
 } from "./repeated-requests.ts";
 import { newSegmentId } from "./transaction-id.ts";
-import { walletIdsOf } from "./wallet.ts";
+import { refuseUsedReferences } from "./used-references.ts";
 import type { WalletCache } from "./wallet-cache.ts";
-import type { RecordedWallet } from "./wallet-events.ts";
-import type { WalletReader } from "./wallet-reader.ts";
-import {
-  type CommitResult,
-  commitGroup,
-  commitLockedGroup,
-  type GroupToCommit,
-  lockWallets,
-} from "./wallet-store.ts";
+import { itemsOfDecision, type RecordedWallet } from "./wallet-events.ts";
 
 /** Commits commands in groups: one group in flight, the next one gathers meanwhile. */
 export interface GroupCommit extends AsyncDisposable {
@@ -44,9 +52,12 @@ export interface GroupCommit extends AsyncDisposable {
 export interface GroupCommitParts {
   /** Has one connection, and no other user; the caller disposes it after the queue. */
   readonly committer: DatabaseClient;
-  readonly reader: WalletReader;
+  readonly readers: InputReaders;
+  /** For what was acted on before. */
+  readonly pool: DatabaseClient;
   readonly repeated: RepeatedRequests;
   readonly cache: WalletCache;
+  readonly rules: Rules;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Called with the position of the last event of each group that was committed. */
@@ -73,7 +84,7 @@ const groupTimeoutMs = 2_600;
 
 /** Creates the queue; nothing runs until something is submitted. */
 export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
-  const { committer, reader, repeated, cache, logger } = parts;
+  const { committer, readers, pool, repeated, cache, logger } = parts;
   let queue: Waiting[] = [];
   let unanswered = 0;
   let lockedGroupsLeft = 0;
@@ -102,14 +113,15 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   function enqueue(waiting: readonly (Request & WaitingRequest)[], expiresAtMs: number): void {
     const push = (inputs: readonly CommandInputs[]): void => {
       for (const [index, request] of waiting.entries()) {
-        queue.push({ ...request, inputs: inputs[index] ?? new Map(), expiresAtMs });
+        const read = inputs[index];
+        if (read !== undefined) queue.push({ ...request, inputs: read, expiresAtMs });
       }
       running ??= run();
     };
     const inputs = readInputs(
       waiting.map(({ command }) => command),
       cache,
-      reader,
+      readers,
     );
     if (inputs instanceof Promise) inputs.then(push, (error) => rejectUnread(waiting, error));
     else push(inputs);
@@ -117,7 +129,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   function rejectUnread(waiting: readonly WaitingRequest[], error: unknown): void {
     const unavailable = error instanceof DatabaseUnavailable;
-    if (!unavailable) logger.error({ error }, "Wallets could not be read.");
+    if (!unavailable) logger.error({ error }, "What decides commands could not be read.");
     rejectAll(waiting, unavailable ? databaseUnavailable(error) : internalFault(error));
   }
 
@@ -184,9 +196,13 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
         ? await decideUnderLock(left, untilMs)
         : await decideOptimistically(left, untilMs);
       if (result.outcome === "committed") return answer(left, decided, result.firstPosition);
-      if (result.outcome === "taken") {
+      if (result.outcome === "keyTaken") {
         logger.debug({ requests: left.length, locked }, "A group met taken request keys.");
         left = await repeated.answer(left).catch(asBeforeExecution);
+      } else if (result.outcome === "referenceTaken") {
+        logger.debug({ requests: left.length, locked }, "A group met used references.");
+        const { verdicts } = decided;
+        left = await refuseUsedReferences(pool, left, verdicts).catch(asBeforeExecution);
       } else {
         logger.debug({ requests: left.length, locked }, "A group lost a race.");
         // Another replica was faster. Under lock the group cannot lose, nor can its successors.
@@ -204,22 +220,25 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   ): Promise<Attempt> {
     // Made only when asked for: most wallets are in the cache.
     let inputs: Map<string, RecordedWallet | undefined> | undefined;
-    const decided = decide(group, (walletId) => {
+    const walletOf = (walletId: string): RecordedWallet | undefined => {
       const cached = cache.get(walletId);
       if (cached !== undefined) return cached;
-      inputs ??= new Map(group.flatMap((waiting) => [...waiting.inputs]));
+      inputs ??= new Map(group.flatMap((waiting) => [...waiting.inputs.wallets]));
       return inputs.get(walletId);
-    });
+    };
+    const decided = decide(group, walletOf, itemsOf(group));
     const result = await committer.call((sql) => commitGroup(sql, decided.toCommit), left(untilMs));
     return { decided, result };
   }
 
   async function decideUnderLock(group: readonly Waiting[], untilMs: number): Promise<Attempt> {
-    const walletIds = [...new Set(group.flatMap(({ command }) => walletIdsOf(command)))];
+    const read = itemsOf(group);
+    const walletIds = group.flatMap(({ command }) => walletIdsWith(command, read));
     const current = await committer
-      .call((sql) => lockWallets(sql, walletIds), left(untilMs))
+      .call((sql) => lockInputs(sql, [...new Set(walletIds)], read), left(untilMs))
       .catch(asBeforeExecution);
-    const decided = decide(group, (walletId) => current.get(walletId));
+    const items = { ...current.items, transactions: read.transactions };
+    const decided = decide(group, (walletId) => current.wallets.get(walletId), items);
     const result = await committer.call(
       (sql) => commitLockedGroup(sql, decided.toCommit),
       left(untilMs),
@@ -229,9 +248,12 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   function decide(
     group: readonly Waiting[],
-    stateOf: (walletId: string) => RecordedWallet | undefined,
+    walletOf: (walletId: string) => RecordedWallet | undefined,
+    items: CommandItems,
   ): DecidedGroup {
-    return decideGroup(group, { stateOf, segmentId: newSegmentId(), nowMs: parts.now() });
+    const { rules } = parts;
+    const nowMs = parts.now();
+    return decideGroup(group, { walletOf, items, rules, segmentId: newSegmentId(), nowMs });
   }
 
   function answer(group: readonly Waiting[], decided: DecidedGroup, firstPosition: bigint): void {
@@ -243,9 +265,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       if ("refusal" in verdict) waiting?.resolve(verdict);
       else if ("reused" in verdict) waiting?.resolve(requestIdReused);
       else {
-        const { transactionId, occurredAtMs, wallets } = verdict.event;
         const position = firstPosition + BigInt(verdict.index);
-        waiting?.resolve({ answer: { transactionId, position, occurredAtMs, wallets } });
+        waiting?.resolve({ answer: answerOf(verdict, position) });
       }
     }
   }
@@ -278,6 +299,36 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       await running;
     },
   };
+}
+
+/** What the requests of a group were queued with, beside wallets. */
+function itemsOf(group: readonly Waiting[]): CommandItems {
+  const some = group.filter(({ inputs }) => inputs.items !== noItems);
+  if (some.length === 0) return noItems;
+  const merge = <Row>(
+    pick: (items: CommandItems) => ReadonlyMap<string, Row | undefined>,
+  ): Map<string, Row | undefined> => {
+    const merged = new Map<string, Row | undefined>();
+    for (const { inputs } of some) {
+      // One that was not there yet when another request looked.
+      for (const [id, row] of pick(inputs.items)) if (row ?? !merged.has(id)) merged.set(id, row);
+    }
+    return merged;
+  };
+  return {
+    holds: merge(({ holds }) => holds),
+    transactions: merge(({ transactions }) => transactions),
+    reversals: merge(({ reversals }) => reversals),
+    metadata: merge(({ metadata }) => metadata),
+  };
+}
+
+function answerOf(
+  { event, decision }: Extract<Verdict, { event: unknown }>,
+  position: bigint,
+): Answer {
+  const { transactionId, occurredAtMs, wallets } = event;
+  return { transactionId, position, occurredAtMs, wallets, items: itemsOfDecision(decision) };
 }
 
 interface Attempt {

@@ -48,6 +48,16 @@ export function isLess(left: Amount, right: Amount): boolean {
   return left.lessThan(right);
 }
 
+/** Whether the amount is no money. */
+export function isZero(amount: Amount): boolean {
+  return amount.isZero();
+}
+
+/** Whether the amount can be written with so many decimals. */
+export function hasDecimals(amount: Amount, decimals: number): boolean {
+  return amount.decimalPlaces() <= decimals;
+}
+
 /** The amount with exactly four decimals, for example "25.5000"; how it is stored and sent. */
 export function formatAmount(amount: Amount): string {
   return amount === zero ? zeroText : amount.toFixed(4);

@@ -84,7 +84,7 @@ export function createRepeatedRequests(pool: DatabaseClient, logger: Logger): Re
     if (segment === undefined || bytes === undefined) {
       throw new Error(`Transaction ${transactionId} is not in the journal.`);
     }
-    const { occurredAtMs, wallets } = readEvent(bytes);
+    const { occurredAtMs, wallets, items } = readEvent(bytes);
     // When a wallet was created is not in the event; it never changes.
     const rows = await pool.read((sql) =>
       findWallets(
@@ -101,6 +101,7 @@ export function createRepeatedRequests(pool: DatabaseClient, logger: Logger): Re
         if (row === undefined) throw new Error(`Wallet ${wallet.id} is in the journal only.`);
         return { ...wallet, createTimeMs: row.createTimeMs };
       }),
+      items,
     };
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { type Command, fund, transfer } from "./decide/command.ts";
 import { parseAmount, zero } from "./money.ts";
 import { requestKey } from "./request-key.ts";
-import { type Command, fund, transfer } from "./wallet.ts";
 
 const alice = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1";
 const bob = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a2";
@@ -28,7 +28,7 @@ test("expected_version and request_id are no part of the input", () => {
 
 test("other input has another fingerprint", () => {
   const create = (userId: string, currency: string): Command => {
-    return { kind: "walletCreated", walletId: alice, userId, currency };
+    return { kind: "createWallet", walletId: alice, userId, currency };
   };
   const prints = [
     transfer(alice, bob, amount("1")),
@@ -45,7 +45,7 @@ test("other input has another fingerprint", () => {
 
 test("the id of a wallet to create is no part of the input: every try brings a new one", () => {
   const create = (walletId: string): Command => {
-    return { kind: "walletCreated", walletId, userId: "alice", currency: "USD" };
+    return { kind: "createWallet", walletId, userId: "alice", currency: "USD" };
   };
   expect(of(create(alice))).toEqual(of(create(bob)));
 });

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
+import type { Command } from "./decide/command.ts";
 import { formatAmount } from "./money.ts";
-import type { Command, Side } from "./wallet.ts";
+import type { Details, Leg, Metadata, Side } from "./wallet.ts";
 
 /** What makes a repeated call recognisable. */
 export interface RequestKey {
@@ -13,34 +14,84 @@ export interface RequestKey {
 const lengthBytes = 4;
 
 /**
- * The key of a request: the first 16 bytes of SHA-256 over principal and request_id, each with its
- * length in front, so that no two pairs run together into the same bytes.
+ * The key of a request, with the fingerprint of what it asks for.
  *
  * @param principal who calls; empty until there is authentication
  */
-export function requestKey(principal: string, requestId: string, command: Command): RequestKey {
-  const named = Buffer.concat([principal, requestId].flatMap(withLength));
+export function requestKey(
+  principal: string,
+  requestId: string,
+  command: Command,
+  details?: Details,
+): RequestKey {
+  const input = details ? [inputOf(command), detailsInput(details)] : inputOf(command);
   return {
-    key: asUuid(hash("sha256", named, "hex")),
-    fingerprint: hash("sha256", JSON.stringify(inputOf(command)), "buffer"),
+    key: namedUuid(principal, requestId),
+    fingerprint: hash("sha256", JSON.stringify(input), "buffer"),
   };
 }
 
 /**
+ * A UUID for a pair of texts: the first 16 bytes of SHA-256 over both, each with its length in
+ * front, so that no two pairs run together into the same bytes.
+ */
+export function namedUuid(space: string, name: string): string {
+  return asUuid(hash("sha256", Buffer.concat([space, name].flatMap(withLength)), "hex"));
+}
+
+/**
  * The input that must be the same for a repeat: amounts in four places, ids in lower case, defaults
- * left out; neither request_id, expected_version nor deadline.
+ * left out; neither request_id, expected versions, deadline nor the ids that every try brings anew.
  */
 function inputOf(command: Command): unknown {
-  if (command.kind === "walletCreated") {
-    const { userId, currency } = command;
-    return ["CreateWallet", { userId, ...(currency === "USD" ? {} : { currency }) }];
+  switch (command.kind) {
+    case "createWallet": {
+      const { kind, userId, currency } = command;
+      return [kind, { userId, ...(currency === "USD" ? {} : { currency }) }];
+    }
+    case "fund":
+    case "transfer":
+    case "withdraw":
+    case "post":
+      return [command.kind, command.legs.map(legInput), command.exchange];
+    case "placeHold": {
+      const { kind, walletId, amount, expireTimeMs } = command;
+      return [kind, walletId, formatAmount(amount), expireTimeMs];
+    }
+    case "captureHold": {
+      const payments = command.payments.map(({ to, amount }) => [nameOf(to), formatAmount(amount)]);
+      return [command.kind, command.holdId, payments, command.keepRemaining];
+    }
+    case "releaseHold":
+      return [command.kind, command.holdId];
+    case "reverseTransaction": {
+      const legs = command.legs.map(({ index, amount }) => [index, formatAmount(amount)]);
+      return [command.kind, command.transactionId, legs, command.shortfallAccount];
+    }
+    case "changeStatus":
+      return [command.kind, command.walletId, command.status, command.reason];
+    case "closeWallet": {
+      const { kind, walletId, sweepTo, reason } = command;
+      return [kind, walletId, sweepTo && nameOf(sweepTo), reason];
+    }
+    case "updateWallet": {
+      const { kind, walletId, metadata, transferLimit } = command;
+      const limit = typeof transferLimit === "object" ? formatAmount(transferLimit) : transferLimit;
+      return [kind, walletId, metadata && sorted(metadata), limit];
+    }
   }
-  const legs = command.legs.map(({ from, to, amount }) => ({
-    from: sideName(from),
-    to: sideName(to),
-    amount: formatAmount(amount),
-  }));
-  return [command.kind === "walletFunded" ? "FundWallet" : "Transfer", { legs }];
+}
+
+function legInput({ from, to, amount }: Leg): unknown {
+  return { from: nameOf(from), to: nameOf(to), amount: formatAmount(amount) };
+}
+
+function detailsInput({ reference, description, metadata }: Details): unknown {
+  return [reference, description, sorted(metadata)];
+}
+
+function sorted(metadata: Metadata): [string, string][] {
+  return Object.entries(metadata).sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
 // The first 16 bytes, written as Postgres writes a uuid.
@@ -49,7 +100,7 @@ function asUuid(hex: string): string {
   return `${part(0, 8)}-${part(8, 12)}-${part(12, 16)}-${part(16, 20)}-${part(20, 32)}`;
 }
 
-function sideName(side: Side): string {
+function nameOf(side: Side): string {
   return "walletId" in side ? `wallet:${side.walletId}` : `account:${side.account}`;
 }
 

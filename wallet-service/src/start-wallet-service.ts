@@ -12,8 +12,9 @@ import { rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { v7 } from "uuid";
 import { startJournalRelay } from "./journal-relay.ts";
 import { startRequestKeyCleanup } from "./request-key-cleanup.ts";
+import { walletRpc } from "./rpc/wallet-rpc.ts";
+import { rulesOf } from "./rules.ts";
 import { createWalletEngine } from "./wallet-engine.ts";
-import { walletRpc } from "./wallet-rpc.ts";
 import {
   type WalletServiceConfiguration,
   walletServiceSchema,
@@ -54,6 +55,7 @@ export async function startWalletService(options: {
         connectionsMax: configuration.database.connections_max,
         cachedWalletsMax: configuration.cached_wallets_max,
         queueLengthMax: configuration.queue_length_max,
+        rules: rulesOf(configuration),
         now,
         logger,
       },
@@ -72,8 +74,8 @@ export async function startWalletService(options: {
       const used = { ...kafka, brokers: kafka.brokers };
       resources.use(startJournalRelay({ ...engine, kafka: used, logger }));
     }
-    const { currencies } = configuration;
-    const handlers = walletRpc({ ...engine, currencies, newWalletId: v7 });
+    const { currencies, accounts } = configuration;
+    const handlers = walletRpc({ ...engine, currencies, accounts, newId: v7 });
     const server = resources.use(
       await startRpcServer({
         services: [rpcService(WalletServiceContract, handlers)],

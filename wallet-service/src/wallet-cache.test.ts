@@ -11,6 +11,7 @@ function wallet(id: string, version = 0n): RecordedWallet {
     balance: zero,
     held: zero,
     status: "ACTIVE",
+    transferLimit: undefined,
     version,
     head: new Uint8Array(32),
     createTimeMs: 0,

@@ -2,17 +2,18 @@ import { createPositionTail, type PositionTail } from "@pelikuni/runtime/positio
 import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { ResourceStack } from "@pelikuni/runtime/resource-stack";
 import type { Logger } from "pino";
+import type { InputReaders } from "./command-inputs.ts";
+import type { Rules } from "./decide/command.ts";
 import { createGroupCommit, type GroupCommit } from "./group-commit.ts";
+import { createInputReaders } from "./input-readers.ts";
 import { lastPosition } from "./journal-store.ts";
 import { createRepeatedRequests } from "./repeated-requests.ts";
 import { createWalletCache } from "./wallet-cache.ts";
-import { createWalletReader, type WalletReader } from "./wallet-reader.ts";
-import { findWallets } from "./wallet-store.ts";
 
 /** The service without its ports: what decides, commits and reads. */
 export interface WalletEngine {
   readonly groupCommit: GroupCommit;
-  readonly reader: WalletReader;
+  readonly readers: InputReaders;
   /** For reads. */
   readonly pool: DatabaseClient;
   readonly tail: PositionTail;
@@ -28,6 +29,7 @@ export interface WalletEngineOptions {
   readonly connectionsMax: number;
   readonly cachedWalletsMax: number;
   readonly queueLengthMax: number;
+  readonly rules: Rules;
   /** The wall clock, milliseconds since 1970. */
   readonly now: () => number;
   readonly logger: Logger;
@@ -48,17 +50,19 @@ export function createWalletEngine(
   };
   const pool = resources.use(client(options.connectionsMax, "reads"));
   const tail = createPositionTail(() => pool.read(lastPosition), tailPollIntervalMs);
-  const reader = createWalletReader((ids) => pool.read((sql) => findWallets(sql, ids)));
+  const readers = createInputReaders(pool);
   const groupCommit = createGroupCommit({
     committer: resources.use(client(1, "commits")),
-    reader,
+    readers,
+    pool,
     repeated: createRepeatedRequests(pool, logger),
     cache: createWalletCache(options.cachedWalletsMax),
+    rules: options.rules,
     now: options.now,
     onCommit: (position) => tail.reached(position),
     queueLengthMax: options.queueLengthMax,
     logger,
   });
   resources.use(groupCommit);
-  return { groupCommit, reader, pool, tail, openClient: (use) => client(1, use) };
+  return { groupCommit, readers, pool, tail, openClient: (use) => client(1, use) };
 }

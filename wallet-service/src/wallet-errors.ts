@@ -3,16 +3,39 @@ import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { type Status, StatusSchema } from "@pelikuni/gen/google/rpc/status_pb";
 import { rpcError } from "@pelikuni/runtime/rpc-errors";
+import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import type { CommandFault, CommandRefusal, FaultReason } from "./command-outcome.ts";
+import { formatAmount, isZero } from "./money.ts";
 
-const refusalCode: Readonly<Record<CommandRefusal["reason"], Code>> = {
+type Reason = Exclude<CommandRefusal["reason"], "EXPIRE_TIME" | "NO_SUCH_LEG">;
+
+const refusalCode: Readonly<Record<Reason, Code>> = {
   SAME_WALLET: Code.InvalidArgument,
+  LEG_WITHOUT_WALLET: Code.InvalidArgument,
+  UNKNOWN_ACCOUNT: Code.InvalidArgument,
+  UNKNOWN_CURRENCY: Code.InvalidArgument,
+  AMOUNT_PRECISION: Code.InvalidArgument,
   WALLET_NOT_FOUND: Code.NotFound,
+  HOLD_NOT_FOUND: Code.NotFound,
+  TRANSACTION_NOT_FOUND: Code.NotFound,
   VERSION_CONFLICT: Code.Aborted,
   CURRENCY_MISMATCH: Code.FailedPrecondition,
   INSUFFICIENT_BALANCE: Code.FailedPrecondition,
   BALANCE_LIMIT: Code.FailedPrecondition,
+  WALLET_FROZEN: Code.FailedPrecondition,
+  WALLET_CLOSED: Code.FailedPrecondition,
+  WALLET_NOT_EMPTY: Code.FailedPrecondition,
+  OPEN_HOLDS: Code.FailedPrecondition,
+  WALLET_LIMIT: Code.FailedPrecondition,
+  HOLD_AMOUNT_EXCEEDED: Code.FailedPrecondition,
+  HOLD_CAPTURED: Code.FailedPrecondition,
+  HOLD_RELEASED: Code.FailedPrecondition,
+  HOLD_EXPIRED: Code.FailedPrecondition,
+  HOLD_NOT_DUE: Code.FailedPrecondition,
+  NOT_REVERSIBLE: Code.FailedPrecondition,
+  ALREADY_REVERSED: Code.FailedPrecondition,
   REQUEST_ID_REUSED: Code.AlreadyExists,
+  REFERENCE_ALREADY_USED: Code.AlreadyExists,
 };
 
 const faultCode: Readonly<Record<FaultReason, Code>> = {
@@ -28,8 +51,12 @@ const retryDelayMs = 500;
 /** The error that a refused call answers. */
 export function refusalError(refusal: CommandRefusal): ConnectError {
   const { reason } = refusal;
-  const metadata = "walletId" in refusal ? { metadata: { wallet_id: refusal.walletId } } : {};
-  return rpcError({ code: refusalCode[reason], reason, message: messageOf(refusal), ...metadata });
+  if (reason === "EXPIRE_TIME" || reason === "NO_SUCH_LEG") {
+    const [field = "", description = ""] = messageOf(refusal).split(": ");
+    return invalidFields([{ field, description }]);
+  }
+  const metadata = metadataOf(refusal);
+  return rpcError({ code: refusalCode[reason], reason, message: messageOf(refusal), metadata });
 }
 
 /** The error that a call without an outcome answers; a retry is proposed only where it is safe. */
@@ -47,25 +74,73 @@ export function statusOf(error: ConnectError): Status {
   return create(StatusSchema, { code: error.code, message: error.rawMessage, details });
 }
 
-// REST shows these to people; the first four are wordings that clients have known for long.
+/** What of a refusal a program may want to know. */
+function metadataOf(refusal: CommandRefusal): Record<string, string> {
+  return {
+    ...("walletId" in refusal && { wallet_id: refusal.walletId }),
+    ...("holdId" in refusal && { hold_id: refusal.holdId }),
+    ...("transactionId" in refusal && { transaction_id: refusal.transactionId }),
+    ...("account" in refusal && { account: refusal.account }),
+  };
+}
+
+// REST shows these to people; three of them are wordings that clients have known for long.
 function messageOf(refusal: CommandRefusal): string {
   switch (refusal.reason) {
-    case "SAME_WALLET":
-      return "Cannot transfer to the same wallet";
-    case "WALLET_NOT_FOUND":
-      return "Wallet not found";
-    case "INSUFFICIENT_BALANCE":
-      return "Insufficient balance";
-    case "BALANCE_LIMIT":
-      return "The balance would exceed 999999999999999.9999; use a smaller amount or another wallet";
-    case "CURRENCY_MISMATCH":
-      return "The wallets have different currencies; transfer between wallets of one currency";
+    case "UNKNOWN_ACCOUNT":
+      return `The account "${refusal.account}" is not configured; ListAccounts names those that are`;
+    case "UNKNOWN_CURRENCY":
+      return `The currency "${refusal.currency}" is not configured; ListCurrencies names those that are`;
+    case "AMOUNT_PRECISION":
+      return `Amounts in ${refusal.currency} have at most ${refusal.decimals} decimals`;
     case "VERSION_CONFLICT":
       return (
         `The wallet has version ${refusal.version}, not ${refusal.expectedVersion}; ` +
         "read it again and repeat with its version"
       );
-    case "REQUEST_ID_REUSED":
-      return "This idempotency key (request_id) was used for a call with other input; choose a new one";
+    case "WALLET_LIMIT":
+      return `The wallet may pay at most ${formatAmount(refusal.limit)} at once`;
+    case "HOLD_AMOUNT_EXCEEDED":
+      return `The hold has ${formatAmount(refusal.remaining)} remaining`;
+    case "EXPIRE_TIME":
+      return `expire_time: must be in the future, and at the latest ${timeOf(refusal.latestMs)}`;
+    case "NO_SUCH_LEG":
+      return `legs: the transaction has legs 0 to ${refusal.legCount - 1}, and no ${refusal.index}`;
+    case "ALREADY_REVERSED":
+      return isZero(refusal.left)
+        ? "The transaction has been reversed already"
+        : `Of leg ${refusal.index} only ${formatAmount(refusal.left)} is left to reverse`;
+    case "REFERENCE_ALREADY_USED":
+      return `This reference acted before, in transaction ${refusal.transactionId}`;
+    default:
+      return plainMessages[refusal.reason];
   }
+}
+
+const plainMessages = {
+  SAME_WALLET: "Cannot transfer to the same wallet",
+  WALLET_NOT_FOUND: "Wallet not found",
+  INSUFFICIENT_BALANCE: "Insufficient balance",
+  LEG_WITHOUT_WALLET: "A leg has an account on both sides; one side has to be a wallet",
+  CURRENCY_MISMATCH:
+    "The wallets have different currencies; transfer between wallets of one currency",
+  BALANCE_LIMIT:
+    "The balance would exceed 999999999999999.9999; use a smaller amount or another wallet",
+  REQUEST_ID_REUSED:
+    "This idempotency key (request_id) was used for a call with other input; choose a new one",
+  WALLET_FROZEN: "The wallet is frozen",
+  WALLET_CLOSED: "The wallet is closed",
+  WALLET_NOT_EMPTY: "The wallet has money; move it away first, or say where it goes (sweep_to)",
+  OPEN_HOLDS: "The wallet has open holds; capture or release them first",
+  HOLD_NOT_FOUND: "Hold not found",
+  HOLD_CAPTURED: "The hold has been captured",
+  HOLD_RELEASED: "The hold has been released",
+  HOLD_EXPIRED: "The hold has expired",
+  HOLD_NOT_DUE: "The hold has not expired yet",
+  TRANSACTION_NOT_FOUND: "Transaction not found",
+  NOT_REVERSIBLE: "Only transactions that moved money and are no reversals can be reversed",
+} as const;
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
 }

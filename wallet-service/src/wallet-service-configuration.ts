@@ -1,5 +1,6 @@
 import { rpcLimitsSchema } from "@pelikuni/runtime/rpc-server";
 import { z } from "zod";
+import { isoDecimals } from "./currency-table.ts";
 
 const port = z.int().min(0).max(65_535);
 
@@ -27,11 +28,39 @@ export const walletServiceSchema = z.strictObject({
   queue_length_max: z.int().min(1_000).max(1_000_000),
   /** Wallets whose last state is kept in memory, about 1 KB each. */
   cached_wallets_max: z.int().min(1).max(10_000_000),
-  /** Currencies that a new wallet may have. */
-  currencies: z.array(z.string().regex(/^[A-Z][A-Z0-9]{2,11}$/)).min(1),
+  /**
+   * Currencies that a new wallet may have, by code. An ISO 4217 code has its decimals from that
+   * standard unless given; a name of the company's own, such as points, must give them.
+   */
+  currencies: z
+    .record(
+      z.string().regex(/^[A-Z][A-Z0-9]{2,11}$/),
+      z.strictObject({ decimals: z.int().min(0).max(4).optional() }),
+    )
+    .transform((currencies, context) => decimalsOf(currencies, context)),
+  /** Accounts outside the wallets, which money comes from and goes to. */
+  accounts: z.array(z.string().regex(/^[a-z][a-z0-9_-]{0,49}$/)).min(1),
+  /** How far in the future a hold may end. */
+  hold_days_max: z.number().min(0.001).max(3_650),
   /** How long a request_id is remembered. */
   request_ids_kept_days: z.number().min(0.001).max(3_650),
 });
+
+/** The decimals of each currency, by code. */
+function decimalsOf(
+  currencies: Readonly<Record<string, { readonly decimals?: number | undefined }>>,
+  context: z.RefinementCtx,
+): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const [code, { decimals = isoDecimals.get(code) }] of Object.entries(currencies)) {
+    if (decimals !== undefined) found.set(code, decimals);
+    else {
+      const message = "is not in ISO 4217: give its decimals, 0 to 4";
+      context.addIssue({ code: "custom", path: [code, "decimals"], message });
+    }
+  }
+  return found;
+}
 
 /** What the wallet-service needs to know to start. */
 export type WalletServiceConfiguration = z.output<typeof walletServiceSchema>;

@@ -1,68 +1,8 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
-import postgres from "postgres";
-import { formatAmount, storedAmount } from "./money.ts";
+import { storedAmount } from "./money.ts";
 import type { WalletStatus } from "./wallet.ts";
 import type { RecordedWallet } from "./wallet-events.ts";
-
-/** A wallet that a command looked at, and the state it was decided on; `undefined`: as absent. */
-export interface SeenWallet {
-  readonly id: string;
-  readonly state: RecordedWallet | undefined;
-}
-
-/** Everything that one group of decided commands commits. */
-export interface GroupToCommit {
-  readonly seen: readonly SeenWallet[];
-  readonly created: readonly RecordedWallet[];
-  /** Wallets that existed before the group, in their final states. */
-  readonly changed: readonly RecordedWallet[];
-  readonly keys: readonly { key: string; fingerprint: Uint8Array; transactionId: string }[];
-  /** Keys of refused commands. */
-  readonly refusedKeys: readonly string[];
-  readonly segmentId: string;
-  readonly eventCount: number;
-  /** The encoded events, each with its length in front. */
-  readonly events: Buffer;
-  /** SHA-256 of each event, one behind the other. */
-  readonly eventHashes: Buffer;
-}
-
-/** What became of a group: nothing was written unless it is committed. */
-export type CommitResult =
-  | { readonly outcome: "committed"; readonly firstPosition: bigint }
-  /** A wallet is not what a command was decided on. */
-  | { readonly outcome: "stale" }
-  /** A request key belongs to an earlier request. */
-  | { readonly outcome: "taken" };
-
-/** Commits a group as a transaction of its own, if every wallet is as it was seen. */
-export async function commitGroup(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
-  return await takenOr(commitCall(sql, group));
-}
-
-/**
- * Locks wallets, in id order, in a transaction that stays open, and reads them. Two statements, sent
- * together. The client must have one connection only, and no other user until the transaction ends.
- */
-export async function lockWallets(
-  sql: Sql,
-  ids: readonly string[],
-): Promise<Map<string, RecordedWallet>> {
-  const [, rows] = await Promise.all([
-    sql`begin`,
-    sql<WalletRow[]>`
-      select ${walletColumns(sql)} from wallets where id = any(${arrayLiteral(ids)}::uuid[])
-      order by id for no key update`,
-  ]);
-  return byId(rows);
-}
-
-/** Commits a group in the transaction that `lockWallets` opened, and ends it; sent together. */
-export async function commitLockedGroup(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
-  const [result] = await Promise.all([takenOr(commitCall(sql, group)), sql`commit`]);
-  return result;
-}
 
 /** Reads wallets as they are now; those that do not exist are missing from the answer. */
 export async function findWallets(
@@ -75,7 +15,19 @@ export async function findWallets(
   );
 }
 
-/** Where a page of wallets begins: behind this wallet. */
+/** Reads wallets, and locks them in id order until the transaction ends. */
+export async function lockWallets(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<Map<string, RecordedWallet>> {
+  return byId(
+    await sql<WalletRow[]>`
+      select ${walletColumns(sql)} from wallets where id = any(${arrayLiteral(ids)}::uuid[])
+      order by id for no key update`,
+  );
+}
+
+/** Where a page begins: behind this wallet, or hold. */
 export interface PageStart {
   readonly createTimeMs: number;
   readonly id: string;
@@ -108,44 +60,6 @@ export async function listWalletsById(
   return rows.map(walletOf);
 }
 
-async function commitCall(sql: Sql, group: GroupToCommit): Promise<CommitResult> {
-  const { seen, created, changed, keys } = group;
-  const rows = await sql<{ firstPosition: bigint | null }[]>`
-    select commit_group(
-      ${arrayLiteral(seen.map((wallet) => wallet.id))},
-      ${arrayLiteral(seen.map((wallet) => wallet.state?.version ?? null))},
-      ${arrayLiteral(seen.map((wallet) => wallet.state?.head ?? null))},
-      ${arrayLiteral(created.map((wallet) => wallet.id))},
-      ${arrayLiteral(created.map((wallet) => wallet.userId))},
-      ${arrayLiteral(created.map((wallet) => wallet.currency))},
-      ${arrayLiteral(created.map((wallet) => wallet.head))},
-      ${arrayLiteral(created.map((wallet) => new Date(wallet.createTimeMs)))},
-      ${arrayLiteral(changed.map((wallet) => wallet.id))},
-      ${arrayLiteral(changed.map((wallet) => formatAmount(wallet.balance)))},
-      ${arrayLiteral(changed.map((wallet) => wallet.version))},
-      ${arrayLiteral(changed.map((wallet) => wallet.head))},
-      ${arrayLiteral(changed.map((wallet) => new Date(wallet.updateTimeMs)))},
-      ${arrayLiteral(keys.map((key) => key.key))},
-      ${arrayLiteral(keys.map((key) => key.fingerprint))},
-      ${arrayLiteral(keys.map((key) => key.transactionId))},
-      ${arrayLiteral(group.refusedKeys)},
-      ${group.segmentId}, ${group.eventCount}, ${group.events}, ${group.eventHashes}
-    ) as "firstPosition"`;
-  const firstPosition = rows[0]?.firstPosition ?? null;
-  return firstPosition === null ? { outcome: "stale" } : { outcome: "committed", firstPosition };
-}
-
-async function takenOr(result: Promise<CommitResult>): Promise<CommitResult> {
-  try {
-    return await result;
-  } catch (error) {
-    if (error instanceof postgres.PostgresError && error.code === "PW001") {
-      return { outcome: "taken" };
-    }
-    throw error;
-  }
-}
-
 interface WalletRow {
   id: string;
   userId: string;
@@ -153,6 +67,7 @@ interface WalletRow {
   balance: string;
   held: string;
   status: WalletStatus;
+  transferLimit: string | null;
   version: bigint;
   head: Uint8Array;
   createTime: Date;
@@ -161,6 +76,7 @@ interface WalletRow {
 
 function walletColumns(sql: Sql): ReturnType<Sql> {
   return sql`id, user_id as "userId", currency, balance, held, status, version, head,
+    transfer_limit as "transferLimit",
     create_time as "createTime", update_time as "updateTime"`;
 }
 
@@ -168,11 +84,13 @@ function byId(rows: readonly WalletRow[]): Map<string, RecordedWallet> {
   return new Map(rows.map((row) => [row.id, walletOf(row)]));
 }
 
-function walletOf({ createTime, updateTime, balance, held, ...row }: WalletRow): RecordedWallet {
+function walletOf(row: WalletRow): RecordedWallet {
+  const { createTime, updateTime, balance, held, transferLimit, ...others } = row;
   return {
-    ...row,
+    ...others,
     balance: storedAmount(balance),
     held: storedAmount(held),
+    transferLimit: transferLimit === null ? undefined : storedAmount(transferLimit),
     createTimeMs: createTime.getTime(),
     updateTimeMs: updateTime.getTime(),
   };

@@ -1,8 +1,18 @@
 import { describe, expect, test } from "vitest";
+import { testRules } from "../test/test-rules.ts";
+import { type Command, fund, transfer } from "./decide/command.ts";
+import { decide } from "./decide/decide.ts";
 import { balanceMax, formatAmount, parseAmount, zero } from "./money.ts";
-import { type Command, decide, fund, type Outcome, transfer, type WalletState } from "./wallet.ts";
+import type { Outcome, WalletState } from "./wallet.ts";
 
 const nowMs = 1_764_000_000_000;
+
+const nothing = {
+  holdOf: () => undefined,
+  transactionOf: () => undefined,
+  reversedOf: () => [],
+  metadataOf: () => ({}),
+};
 
 function wallet(id: string, balance: string, more: Partial<WalletState> = {}): WalletState {
   return {
@@ -12,6 +22,7 @@ function wallet(id: string, balance: string, more: Partial<WalletState> = {}): W
     balance: amount(balance),
     held: zero,
     status: "ACTIVE",
+    transferLimit: undefined,
     version: 3n,
     createTimeMs: nowMs - 10_000,
     updateTimeMs: nowMs - 5_000,
@@ -25,7 +36,8 @@ function amount(text: string): typeof zero {
 
 function decideOn(wallets: WalletState[], command: Command, now = nowMs): Outcome {
   const states = new Map(wallets.map((state) => [state.id, state]));
-  return decide((walletId) => states.get(walletId), command, now);
+  const walletOf = (walletId: string): WalletState | undefined => states.get(walletId);
+  return decide({ ...nothing, walletOf, rules: testRules, nowMs: now }, command);
 }
 
 function changesOf(outcome: Outcome): string[] {
@@ -49,7 +61,7 @@ test("a funding comes from the account external", () => {
 
 test("a new wallet is empty, at version 0", () => {
   const outcome = decideOn([], {
-    kind: "walletCreated",
+    kind: "createWallet",
     walletId: "a",
     userId: "alice",
     currency: "EUR",
@@ -64,7 +76,7 @@ test("a wallet in several legs is netted: one change, and only the final balance
     { from: { walletId: "c" }, to: { walletId: "a" }, amount: amount("3") },
   ];
   const wallets = [wallet("a", "5"), wallet("b", "0"), wallet("c", "1")];
-  expect(changesOf(decideOn(wallets, { kind: "transferCompleted", legs }))).toEqual([
+  expect(changesOf(decideOn(wallets, { kind: "post", legs }))).toEqual([
     "a -4.0000 → 1.0000 v4",
     "b 5.0000 → 5.0000 v4",
     "c -1.0000 → 0.0000 v4",

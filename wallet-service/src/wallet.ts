@@ -1,7 +1,7 @@
-import { type Amount, add, balanceMax, isLess, subtract, zero } from "./money.ts";
+import type { Amount } from "./money.ts";
 
 /** Whether a wallet takes part in movements of money. */
-export type WalletStatus = "ACTIVE";
+export type WalletStatus = "ACTIVE" | "FROZEN_OUTGOING" | "FROZEN" | "CLOSED";
 
 /** What a wallet is at one version. */
 export interface WalletState {
@@ -13,12 +13,45 @@ export interface WalletState {
   /** The part of the balance that cannot be spent. */
   readonly held: Amount;
   readonly status: WalletStatus;
+  /** The most that one transaction may take out of it, or one hold set aside. */
+  readonly transferLimit: Amount | undefined;
   /** 0 at creation, one more with every change. */
   readonly version: bigint;
   /** Milliseconds since 1970, UTC. */
   readonly createTimeMs: number;
   /** Milliseconds since 1970, UTC: when the latest event happened. */
   readonly updateTimeMs: number;
+}
+
+/** Free pairs, at most 16; they decide nothing. */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** Whether a hold is open, or how it ended. */
+export type HoldStatus = "OPEN" | "CAPTURED" | "RELEASED" | "EXPIRED";
+
+/** Money of a wallet that is set aside. */
+export interface HoldState {
+  /** UUIDv7 in lower case. */
+  readonly id: string;
+  readonly walletId: string;
+  readonly currency: string;
+  readonly amount: Amount;
+  /** What was paid out of it so far. */
+  readonly captured: Amount;
+  readonly status: HoldStatus;
+  /** Milliseconds since 1970, UTC. */
+  readonly createTimeMs: number;
+  /** Milliseconds since 1970, UTC: from then on nothing is captured. */
+  readonly expireTimeMs: number;
+}
+
+/** What the caller wants remembered with a change. */
+export interface Details {
+  /** At most 255 characters; on a leg from an account outside it acts once, for ever. */
+  readonly reference: string;
+  /** At most 500 characters. */
+  readonly description: string;
+  readonly metadata: Metadata;
 }
 
 /** One end of a movement: a wallet, or a named account outside the wallets. */
@@ -31,20 +64,39 @@ export interface Leg {
   readonly amount: Amount;
 }
 
-/** What a caller wants done. Money moves by legs alone; fund and transfer are two shapes of them. */
-export type Command =
-  | {
-      readonly kind: "walletCreated";
-      readonly walletId: string;
-      readonly userId: string;
-      readonly currency: string;
-    }
-  | {
-      readonly kind: "walletFunded" | "transferCompleted";
-      readonly legs: readonly Leg[];
-      /** The caller acts on this version of this wallet only. */
-      readonly expected?: { readonly walletId: string; readonly version: bigint };
-    };
+/** A leg with the currency of its wallets. */
+export type PricedLeg = Leg & { readonly currency: string };
+
+/** What of an earlier transaction is taken back. */
+export interface Reversal {
+  /** UUIDv7 in lower case. */
+  readonly transactionId: string;
+  /** Each leg at most once, ascending. */
+  readonly legs: readonly { readonly index: number; readonly amount: Amount }[];
+}
+
+/** The rate of an exchange, recorded as it came. */
+export interface Exchange {
+  readonly rate: string;
+  readonly quoteId: string;
+}
+
+/** What a transaction that was posted earlier moved. */
+export interface PostedTransaction {
+  readonly legs: readonly PricedLeg[];
+  readonly isReversal: boolean;
+}
+
+/** The kinds of events. */
+export type EventKind =
+  | "walletCreated"
+  | "walletFunded"
+  | "transferCompleted"
+  | "transactionPosted"
+  | "holdPlaced"
+  | "holdReleased"
+  | "walletStatusChanged"
+  | "walletUpdated";
 
 /** What one wallet becomes. */
 export interface WalletChange {
@@ -57,185 +109,86 @@ export interface WalletChange {
 
 /** The outcome of an accepted command. */
 export interface Decision {
-  readonly kind: Command["kind"];
+  readonly kind: EventKind;
   readonly occurredAtMs: number;
-  readonly legs: readonly (Leg & { readonly currency: string })[];
+  readonly legs: readonly PricedLeg[];
   /** One for each wallet touched, in order of first appearance in the legs. */
   readonly changes: readonly WalletChange[];
+  /** The hold that is placed, captured or released, as it is afterwards. */
+  readonly hold?: HoldState;
+  readonly reversal?: Reversal;
+  readonly exchange?: Exchange;
+  /** Why a wallet's status changes. */
+  readonly reason?: string;
+  /** A wallet's metadata, all of it, when a command changes what is kept beside the wallet. */
+  readonly metadata?: Metadata;
 }
 
 /** Why a command is refused. The reason is what callers see as ErrorInfo.reason. */
 export type Refusal =
-  | { readonly reason: "SAME_WALLET" }
-  | { readonly reason: "WALLET_NOT_FOUND"; readonly walletId: string }
+  | { readonly reason: "SAME_WALLET" | "LEG_WITHOUT_WALLET" | "CURRENCY_MISMATCH" }
+  | { readonly reason: "UNKNOWN_ACCOUNT"; readonly account: string }
+  | { readonly reason: "UNKNOWN_CURRENCY"; readonly currency: string }
+  | { readonly reason: "AMOUNT_PRECISION"; readonly currency: string; readonly decimals: number }
+  | { readonly reason: WalletRefusalReason; readonly walletId: string }
   | {
       readonly reason: "VERSION_CONFLICT";
       readonly walletId: string;
       readonly version: bigint;
       readonly expectedVersion: bigint;
     }
-  | { readonly reason: "CURRENCY_MISMATCH" }
-  | { readonly reason: "INSUFFICIENT_BALANCE"; readonly walletId: string }
-  | { readonly reason: "BALANCE_LIMIT"; readonly walletId: string };
+  | { readonly reason: "WALLET_LIMIT"; readonly walletId: string; readonly limit: Amount }
+  | {
+      readonly reason:
+        | "HOLD_NOT_FOUND"
+        | "HOLD_CAPTURED"
+        | "HOLD_RELEASED"
+        | "HOLD_EXPIRED"
+        | "HOLD_NOT_DUE";
+      readonly holdId: string;
+    }
+  | {
+      readonly reason: "HOLD_AMOUNT_EXCEEDED";
+      readonly holdId: string;
+      readonly remaining: Amount;
+    }
+  | { readonly reason: "EXPIRE_TIME"; readonly latestMs: number }
+  | {
+      readonly reason: "TRANSACTION_NOT_FOUND" | "NOT_REVERSIBLE";
+      readonly transactionId: string;
+    }
+  | {
+      readonly reason: "NO_SUCH_LEG";
+      readonly transactionId: string;
+      readonly index: number;
+      readonly legCount: number;
+    }
+  | {
+      readonly reason: "ALREADY_REVERSED";
+      readonly transactionId: string;
+      readonly index: number;
+      readonly left: Amount;
+    }
+  | { readonly reason: "REFERENCE_ALREADY_USED"; readonly transactionId: string };
+
+type WalletRefusalReason =
+  | "WALLET_NOT_FOUND"
+  | "WALLET_FROZEN"
+  | "WALLET_CLOSED"
+  | "WALLET_NOT_EMPTY"
+  | "OPEN_HOLDS"
+  | "INSUFFICIENT_BALANCE"
+  | "BALANCE_LIMIT";
 
 /** A decision, or the refusal in its place. */
 export type Outcome = { readonly decision: Decision } | { readonly refusal: Refusal };
 
-/** Brings money into a wallet from an account outside. */
-export function fund(walletId: string, amount: Amount, expectedVersion?: bigint): Command {
-  const legs = [{ from: { account: "external" }, to: { walletId }, amount }];
-  return { kind: "walletFunded", legs, ...expectation(walletId, expectedVersion) };
-}
-
-/** Moves money between two wallets; the expected version is the paying wallet's. */
-export function transfer(
-  fromWalletId: string,
-  toWalletId: string,
-  amount: Amount,
-  expectedVersion?: bigint,
-): Command {
-  const legs = [{ from: { walletId: fromWalletId }, to: { walletId: toWalletId }, amount }];
-  return { kind: "transferCompleted", legs, ...expectation(fromWalletId, expectedVersion) };
-}
-
-function expectation(
-  walletId: string,
-  version: bigint | undefined,
-): { expected?: { walletId: string; version: bigint } } {
-  return version === undefined ? {} : { expected: { walletId, version } };
-}
-
-/** The wallets whose states decide the command, in order of first appearance in its legs. */
-export function walletIdsOf(command: Command): string[] {
-  if (command.kind === "walletCreated") return [];
+/** The wallets that legs name, in order of first appearance. */
+export function walletIdsOfLegs(legs: readonly Pick<Leg, "from" | "to">[]): string[] {
   const ids: string[] = [];
-  for (const { from, to } of command.legs) {
+  for (const { from, to } of legs) {
     if ("walletId" in from && !ids.includes(from.walletId)) ids.push(from.walletId);
     if ("walletId" in to && !ids.includes(to.walletId)) ids.push(to.walletId);
   }
   return ids;
-}
-
-/**
- * Decides a command on the given states. Pure: the same input always gives the same outcome.
- *
- * Refusals are looked for in this order: shape, existence, expected version, currency, balance.
- *
- * @param stateOf the state of a wallet; `undefined` for one that does not exist
- * @param nowMs milliseconds since 1970; an event never happens before the wallets' last change
- */
-export function decide(
-  stateOf: (walletId: string) => WalletState | undefined,
-  command: Command,
-  nowMs: number,
-): Outcome {
-  if (command.kind === "walletCreated") return { decision: created(command, nowMs) };
-  if (command.legs.some(isWithinOneWallet)) return refuse({ reason: "SAME_WALLET" });
-
-  const states = new Map<string, WalletState>();
-  for (const walletId of walletIdsOf(command)) {
-    const state = stateOf(walletId);
-    if (state === undefined) return refuse({ reason: "WALLET_NOT_FOUND", walletId });
-    states.set(walletId, state);
-  }
-  const conflict = versionConflict(states, command.expected);
-  if (conflict !== undefined) return refuse(conflict);
-
-  const legs: (Leg & { currency: string })[] = [];
-  for (const leg of command.legs) {
-    const currency = currencyOf(leg, states);
-    if (currency === undefined) return refuse({ reason: "CURRENCY_MISMATCH" });
-    legs.push({ ...leg, currency });
-  }
-  return settle(command.kind, legs, states, nowMs);
-}
-
-/** Nets the legs wallet by wallet; only the final balances are checked. */
-function settle(
-  kind: Decision["kind"],
-  legs: Decision["legs"],
-  states: ReadonlyMap<string, WalletState>,
-  nowMs: number,
-): Outcome {
-  let occurredAtMs = nowMs;
-  for (const state of states.values()) occurredAtMs = Math.max(occurredAtMs, state.updateTimeMs);
-
-  const changes: WalletChange[] = [];
-  for (const before of states.values()) {
-    const amount = netAmount(before.id, legs);
-    const balance = add(before.balance, amount);
-    if (isLess(balance, before.held)) {
-      return refuse({ reason: "INSUFFICIENT_BALANCE", walletId: before.id });
-    }
-    if (isLess(balanceMax, balance)) {
-      return refuse({ reason: "BALANCE_LIMIT", walletId: before.id });
-    }
-    const version = before.version + 1n;
-    const after = { ...before, balance, version, updateTimeMs: occurredAtMs };
-    changes.push({ before, after, amount });
-  }
-  return { decision: { kind, occurredAtMs, legs, changes } };
-}
-
-function netAmount(walletId: string, legs: readonly Leg[]): Amount {
-  let net = zero;
-  for (const { from, to, amount } of legs) {
-    if ("walletId" in from && from.walletId === walletId) net = subtract(net, amount);
-    if ("walletId" in to && to.walletId === walletId) net = add(net, amount);
-  }
-  return net;
-}
-
-function created(
-  { walletId, userId, currency }: Extract<Command, { kind: "walletCreated" }>,
-  nowMs: number,
-): Decision {
-  const after: WalletState = {
-    id: walletId,
-    userId,
-    currency,
-    balance: zero,
-    held: zero,
-    status: "ACTIVE",
-    version: 0n,
-    createTimeMs: nowMs,
-    updateTimeMs: nowMs,
-  };
-  return {
-    kind: "walletCreated",
-    occurredAtMs: nowMs,
-    legs: [],
-    changes: [{ before: undefined, after, amount: zero }],
-  };
-}
-
-function isWithinOneWallet({ from, to }: Leg): boolean {
-  return "walletId" in from && "walletId" in to && from.walletId === to.walletId;
-}
-
-function versionConflict(
-  states: ReadonlyMap<string, WalletState>,
-  expected: { readonly walletId: string; readonly version: bigint } | undefined,
-): Refusal | undefined {
-  if (expected === undefined) return undefined;
-  const { walletId, version: expectedVersion } = expected;
-  const version = states.get(walletId)?.version;
-  if (version === undefined || version === expectedVersion) return undefined;
-  return { reason: "VERSION_CONFLICT", walletId, version, expectedVersion };
-}
-
-/** The currency of a leg's wallets; `undefined` when they differ. */
-function currencyOf(
-  { from, to }: Leg,
-  states: ReadonlyMap<string, WalletState>,
-): string | undefined {
-  const paid = "walletId" in from ? states.get(from.walletId)?.currency : undefined;
-  const received = "walletId" in to ? states.get(to.walletId)?.currency : undefined;
-  return paid === undefined || received === undefined || paid === received
-    ? (paid ?? received)
-    : undefined;
-}
-
-function refuse(refusal: Refusal): { refusal: Refusal } {
-  return { refusal };
 }

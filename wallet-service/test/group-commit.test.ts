@@ -2,10 +2,11 @@ import { createDatabaseClient } from "@pelikuni/runtime/postgres";
 import { v7 } from "uuid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CommandOutcome } from "../src/command-outcome.ts";
+import { type Command, fund, transfer } from "../src/decide/command.ts";
+import { commitGroup, type GroupToCommit } from "../src/group-store.ts";
 import { formatAmount } from "../src/money.ts";
-import { type Command, fund, transfer } from "../src/wallet.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
-import { commitGroup, findWallets, type GroupToCommit, lockWallets } from "../src/wallet-store.ts";
+import { findWallets, lockWallets } from "../src/wallet-store.ts";
 import {
   accepted,
   amountOf,
@@ -29,7 +30,7 @@ afterAll(async () => {
 });
 
 function creationOf(walletId: string): Command {
-  return { kind: "walletCreated", walletId, userId: "alice", currency: "USD" };
+  return { kind: "createWallet", walletId, userId: "alice", currency: "USD" };
 }
 
 async function walletWith(engine: WalletEngine, funds = "0"): Promise<string> {
@@ -74,6 +75,12 @@ function compareOnly(seen: GroupToCommit["seen"]): GroupToCommit {
     seen,
     created: [],
     changed: [],
+    seenHolds: [],
+    holds: [],
+    seenReversals: [],
+    reversals: [],
+    metadata: [],
+    references: [],
     keys: [],
     refusedKeys: [],
     segmentId: v7(),
@@ -84,7 +91,7 @@ function compareOnly(seen: GroupToCommit["seen"]): GroupToCommit {
 }
 
 async function stateOf(engine: WalletEngine, id: string): Promise<GroupToCommit["seen"][number]> {
-  return { id, state: await engine.reader.read(id) };
+  return { id, state: await engine.readers.wallets.read(id) };
 }
 
 describe("what a command looked at is compared", () => {
@@ -346,7 +353,7 @@ describe("a group", () => {
     const alice = await walletWith(engine, "10");
     // The contract's rules would stop this name; the table's check does it here.
     const odd: Command = {
-      kind: "walletCreated",
+      kind: "createWallet",
       walletId: v7(),
       userId: "x".repeat(101),
       currency: "USD",
@@ -366,7 +373,7 @@ describe("a group", () => {
     const walletId = v7();
     const funding = fund(walletId, amountOf("1"));
     expect(await submit(here, funding)).toHaveProperty("refusal.reason", "WALLET_NOT_FOUND");
-    await accepted(there, { kind: "walletCreated", walletId, userId: "bob", currency: "USD" });
+    await accepted(there, { kind: "createWallet", walletId, userId: "bob", currency: "USD" });
     expect(await submit(here, funding)).toHaveProperty("answer");
   });
 

@@ -20,7 +20,7 @@ import {
 } from "./relay-bed.ts";
 import { createEngineBed, type EngineBed, quiet } from "./test-engine.ts";
 
-const kindOf = {
+const kindOf: Readonly<Record<string, string>> = {
   walletCreated: "pelikuni.wallet.v1.WalletCreated",
   walletFunded: "pelikuni.wallet.v1.WalletFunded",
   transferCompleted: "pelikuni.wallet.v1.TransferCompleted",

@@ -3,7 +3,7 @@ import { v7 } from "uuid";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { startTcpProxy, type TcpProxy } from "../../e2e/src/tcp-proxy.ts";
 import { CommandFault, type CommandOutcome } from "../src/command-outcome.ts";
-import { fund } from "../src/wallet.ts";
+import { fund } from "../src/decide/command.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
 import {
   accepted,
@@ -36,7 +36,7 @@ beforeAll(async () => {
   engine = bed.replica({ databaseUrl: url.href, logger: listening.logger });
   other = bed.replica();
   alice = v7();
-  await accepted(engine, { kind: "walletCreated", walletId: alice, userId: "a", currency: "USD" });
+  await accepted(engine, { kind: "createWallet", walletId: alice, userId: "a", currency: "USD" });
 });
 afterAll(async () => {
   await bed[Symbol.asyncDispose]();

@@ -2,9 +2,9 @@ import type { UsedKafka } from "@pelikuni/runtime/kafka";
 import { v7 } from "uuid";
 import { expect } from "vitest";
 import type { ReadMessage } from "../../e2e/src/topic-reader.ts";
+import { fund, transfer } from "../src/decide/command.ts";
 import { type JournalRelay, startJournalRelay } from "../src/journal-relay.ts";
 import { splitEvents } from "../src/journal-store.ts";
-import { fund, transfer } from "../src/wallet.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
 import { accepted, amountOf, type EngineBed, quiet } from "./test-engine.ts";
 
@@ -19,7 +19,7 @@ export async function createWallets(engine: WalletEngine, count: number): Promis
   await Promise.all(
     ids.map(async (walletId, index) => {
       const userId = `user-${index}`;
-      await accepted(engine, { kind: "walletCreated", walletId, userId, currency: "USD" });
+      await accepted(engine, { kind: "createWallet", walletId, userId, currency: "USD" });
       await accepted(engine, fund(walletId, amountOf("1000")));
     }),
   );

@@ -8,10 +8,11 @@ import { expect } from "vitest";
 import { createTestDatabase } from "../../e2e/src/test-database.ts";
 import type { Request } from "../src/command-group.ts";
 import type { Answer, CommandOutcome } from "../src/command-outcome.ts";
+import type { Command, Rules } from "../src/decide/command.ts";
 import { parseAmount } from "../src/money.ts";
 import { requestKey } from "../src/request-key.ts";
-import type { Command } from "../src/wallet.ts";
 import { createWalletEngine, type WalletEngine } from "../src/wallet-engine.ts";
+import { testRules } from "./test-rules.ts";
 
 /** A migrated database of one test file's own, and engines on it. */
 export interface EngineBed extends AsyncDisposable {
@@ -29,6 +30,7 @@ export interface ReplicaOptions {
   readonly now?: () => number;
   readonly cachedWalletsMax?: number;
   readonly logger?: Logger;
+  readonly rules?: Rules;
 }
 
 export const quiet = createLogger("test", { level: "silent", format: "json" });
@@ -73,6 +75,7 @@ function replica(
       connectionsMax: 4,
       cachedWalletsMax: options.cachedWalletsMax ?? 10_000,
       queueLengthMax: 10_000,
+      rules: options.rules ?? testRules,
       now: options.now ?? Date.now,
       logger: options.logger ?? quiet,
     },

@@ -36,7 +36,9 @@ export async function startServiceBed(
       limits: {},
       queue_length_max: 1_000,
       cached_wallets_max: 1_000,
-      currencies: ["USD", "EUR"],
+      currencies: { USD: { decimals: 4 }, EUR: { decimals: 4 }, JPY: {}, KWD: {} },
+      accounts: ["external", "bank", "fees", "fx"],
+      hold_days_max: 31,
       request_ids_kept_days: 7,
       ...settings,
     });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
+import { type Command, type ExpectedVersion, fund, transfer } from "../src/decide/command.ts";
 import { parseAmount, zero } from "../src/money.ts";
-import { type Command, fund, transfer } from "../src/wallet.ts";
+import type { Leg } from "../src/wallet.ts";
 
 /**
  * One step of a random history. Wallets are named by number, modulo those that exist; one number
@@ -84,7 +85,7 @@ export class WalletModel {
   /** Makes the command of a step; `newId` is for a wallet to create. */
   commandOf(step: Step, newId: string): Command {
     if (step.kind === "create") {
-      return { kind: "walletCreated", walletId: newId, userId: "u", currency: step.currency };
+      return { kind: "createWallet", walletId: newId, userId: "u", currency: step.currency };
     }
     const from = this.#idAt(step.from);
     const to = this.#idAt(step.to);
@@ -122,21 +123,19 @@ export class WalletModel {
   }
 
   #carryOut(command: Command): string | string[] {
-    if (command.kind === "walletCreated") {
+    if (command.kind === "createWallet") {
       const { walletId, currency } = command;
       this.wallets.set(walletId, { units: 0n, version: 0n, currency });
       this.#ids.push(walletId);
       return ["0.0000"];
     }
-    const [leg] = command.legs;
-    if (!leg) throw new Error("The model knows commands of one leg only.");
+    const { leg, expected } = movementOf(command);
     const ids = [leg.from, leg.to].flatMap((side) => ("walletId" in side ? [side.walletId] : []));
     if (ids[0] === ids[1]) return "SAME_WALLET";
     const touched = ids.map((id) => this.wallets.get(id));
     const [named] = touched;
     const receiver = touched.at(-1);
     if (!named || !receiver) return "WALLET_NOT_FOUND";
-    const { expected } = command;
     if (expected && expected.version !== named.version) return "VERSION_CONFLICT";
     if (named.currency !== receiver.currency) return "CURRENCY_MISMATCH";
     const units = BigInt(leg.amount.times(10_000).toFixed(0));
@@ -151,9 +150,15 @@ export class WalletModel {
 }
 
 function inputOf(command: Command): string {
-  if (command.kind === "walletCreated") return `create ${command.currency}`;
-  const [leg] = command.legs;
-  return JSON.stringify([command.kind, leg?.from, leg?.to, leg?.amount.toFixed(4)]);
+  if (command.kind === "createWallet") return `create ${command.currency}`;
+  const { leg } = movementOf(command);
+  return JSON.stringify([command.kind, leg.from, leg.to, leg.amount.toFixed(4)]);
+}
+
+function movementOf(command: Command): { leg: Leg; expected: ExpectedVersion | undefined } {
+  const [leg] = command.kind === "fund" || command.kind === "transfer" ? command.legs : [];
+  if (leg === undefined) throw new Error("This model knows fundings and transfers only.");
+  return { leg, expected: "expected" in command ? command.expected?.[0] : undefined };
 }
 
 /** Ten-thousandths as the contract writes an amount. */

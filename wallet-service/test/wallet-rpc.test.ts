@@ -188,8 +188,8 @@ describe.each(["grpc", "inProcess"] as const)("over %s", (way) => {
       [
         () => calls.createWallet({ userId: "u", currency: "XYZ" }),
         Code.InvalidArgument,
-        "INVALID_FIELD",
-        /one of USD, EUR/,
+        "UNKNOWN_CURRENCY",
+        /"XYZ" is not configured/,
       ],
       [
         () => calls.createWallet({ userId: "a\u0000b" }),

@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import { expect, test } from "vitest";
-import { createWalletReader } from "./wallet-reader.ts";
+import { createBatchReader } from "./batch-reader.ts";
 
 const readsMax = 20;
 
 test("a read that waits behind a database that does not answer hears so with those before it", async () => {
   const selects: { ids: string[]; fail: (error: unknown) => void }[] = [];
-  const reader = createWalletReader(
+  const reader = createBatchReader<string>(
     (ids) => new Promise((_, fail) => void selects.push({ ids, fail })),
   );
   // More reads than SELECTs may be under way at once: the others wait.

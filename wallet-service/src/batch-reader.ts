@@ -1,32 +1,31 @@
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
-import type { RecordedWallet } from "./wallet-events.ts";
 
-/** Reads single wallets from the database; concurrent reads share a SELECT. */
-export interface WalletReader {
+/** Reads single rows from the database by their ids; concurrent reads share a SELECT. */
+export interface BatchReader<Row> {
   /**
-   * The wallet as it is now, `undefined` if there is none. Sees every change that was committed
+   * The row as it is now, `undefined` if there is none. Sees every change that was committed
    * before the call: it never joins a SELECT that was sent already.
    */
-  read(walletId: string): Promise<RecordedWallet | undefined>;
+  read(id: string): Promise<Row | undefined>;
 }
 
-interface Reading {
-  readonly resolve: (wallet: RecordedWallet | undefined) => void;
+interface Reading<Row> {
+  readonly resolve: (row: Row | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 
 const selectsInFlightMax = 4;
-const walletsPerSelectMax = 1_000;
+const rowsPerSelectMax = 1_000;
 
 /**
  * Creates a reader.
  *
- * @param find reads wallets by their ids in one SELECT; absent ones are missing from the answer
+ * @param find reads rows by their ids in one SELECT; absent ones are missing from the answer
  */
-export function createWalletReader(
-  find: (ids: string[]) => Promise<ReadonlyMap<string, RecordedWallet>>,
-): WalletReader {
-  const waiting = new Map<string, Reading[]>();
+export function createBatchReader<Row>(
+  find: (ids: string[]) => Promise<ReadonlyMap<string, Row>>,
+): BatchReader<Row> {
+  const waiting = new Map<string, Reading<Row>[]>();
   let selectsInFlight = 0;
   let scheduled = false;
 
@@ -40,15 +39,15 @@ export function createWalletReader(
   }
 
   async function send(): Promise<void> {
-    const taken = [...waiting].slice(0, walletsPerSelectMax);
+    const taken = [...waiting].slice(0, rowsPerSelectMax);
     if (taken.length === 0) return;
-    for (const [walletId] of taken) waiting.delete(walletId);
+    for (const [id] of taken) waiting.delete(id);
     selectsInFlight += 1;
     if (waiting.size > 0) schedule();
     try {
-      const found = await find(taken.map(([walletId]) => walletId));
-      for (const [walletId, readings] of taken) {
-        for (const { resolve } of readings) resolve(found.get(walletId));
+      const found = await find(taken.map(([id]) => id));
+      for (const [id, readings] of taken) {
+        for (const { resolve } of readings) resolve(found.get(id));
       }
     } catch (error) {
       rejectAll(taken, error);
@@ -65,17 +64,20 @@ export function createWalletReader(
   }
 
   return {
-    read(walletId) {
+    read(id) {
       return new Promise((resolve, reject) => {
-        const readings = waiting.get(walletId);
+        const readings = waiting.get(id);
         if (readings) readings.push({ resolve, reject });
-        else waiting.set(walletId, [{ resolve, reject }]);
+        else waiting.set(id, [{ resolve, reject }]);
         schedule();
       });
     },
   };
 }
 
-function rejectAll(waiting: readonly [string, readonly Reading[]][], error: unknown): void {
+function rejectAll<Row>(
+  waiting: readonly [string, readonly Reading<Row>[]][],
+  error: unknown,
+): void {
   for (const { reject } of waiting.flatMap(([, readings]) => readings)) reject(error);
 }

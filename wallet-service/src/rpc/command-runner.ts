@@ -1,0 +1,93 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import type { Details as DetailsOnWire } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import type { Request } from "../command-group.ts";
+import { type Answer, CommandFault, type CommandOutcome } from "../command-outcome.ts";
+import type { Command } from "../decide/command.ts";
+import type { GroupCommit } from "../group-commit.ts";
+import { type Amount, parseAmount } from "../money.ts";
+import { requestKey } from "../request-key.ts";
+import { faultError, refusalError } from "../wallet-errors.ts";
+
+/** What every mutation carries beside its command. */
+export interface CallerInput {
+  readonly requestId: string;
+  readonly details?: DetailsOnWire | undefined;
+}
+
+/** Runs commands for handlers. */
+export interface CommandRunner {
+  /** @throws ConnectError for a command that is refused, or has no outcome */
+  run(command: Command, input: CallerInput, context: HandlerContext): Promise<Answer>;
+  /** Runs requests in their order; those that fail do not keep the others from running. */
+  runAll(
+    requests: readonly Request[],
+    context: HandlerContext,
+  ): Promise<(CommandOutcome | CommandFault)[]>;
+}
+
+// Until there is authentication every caller is the same one.
+const principal = "";
+
+/** Creates the runner over the queue. */
+export function createCommandRunner(groupCommit: GroupCommit): CommandRunner {
+  async function runAll(
+    requests: readonly Request[],
+    context: HandlerContext,
+  ): Promise<(CommandOutcome | CommandFault)[]> {
+    const expiresAtMs = performance.now() + (context.timeoutMs() ?? Number.POSITIVE_INFINITY);
+    try {
+      const outcomes = groupCommit.submit(requests, expiresAtMs);
+      return await Promise.all(outcomes.map((outcome) => outcome.catch(faultOnly)));
+    } catch (error) {
+      const fault = faultOnly(error);
+      return requests.map(() => fault);
+    }
+  }
+
+  return {
+    runAll,
+    async run(command, input, context) {
+      const request = requestOf(command, input);
+      const [outcome] = await runAll([request], context);
+      return answerOf(outcome, request);
+    },
+  };
+}
+
+/** The request of a command, with its key. */
+export function requestOf(command: Command, { requestId, details: sent }: CallerInput): Request {
+  const details = sent && {
+    reference: sent.reference,
+    description: sent.description,
+    metadata: sent.metadata,
+  };
+  const key = requestId === "" ? undefined : requestKey(principal, requestId, command, details);
+  return { command, details, requestId, requestKey: key };
+}
+
+/**
+ * The answer of an outcome.
+ *
+ * @throws ConnectError when there is none
+ */
+export function answerOf(
+  outcome: CommandOutcome | CommandFault | undefined,
+  request: Request,
+): Answer {
+  if (outcome === undefined) throw new Error("A request has no outcome.");
+  if (outcome instanceof CommandFault) throw faultError(outcome, request.requestId);
+  if ("refusal" in outcome) throw refusalError(outcome.refusal);
+  return outcome.answer;
+}
+
+/** The contract's rules have let the amount through; what they let through is an amount. */
+export function trusted(text: string): Amount {
+  const amount = parseAmount(text);
+  if (amount === undefined) throw new Error("An amount that is none passed the contract's rules.");
+  return amount;
+}
+
+function faultOnly(error: unknown): CommandFault {
+  if (error instanceof CommandFault) return error;
+  throw error;
+}

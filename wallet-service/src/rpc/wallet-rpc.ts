@@ -1,0 +1,28 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { WalletEngine } from "../wallet-engine.ts";
+import { createCommandRunner } from "./command-runner.ts";
+import { eventRpc } from "./event-rpc.ts";
+import { holdRpc } from "./hold-rpc.ts";
+import { movementRpc } from "./movement-rpc.ts";
+import { walletLifeRpc } from "./wallet-life-rpc.ts";
+
+/** What the handlers work with. */
+export interface WalletRpcParts extends WalletEngine {
+  /** The decimals of the currencies that a wallet may have. */
+  readonly currencies: ReadonlyMap<string, number>;
+  readonly accounts: readonly string[];
+  /** Makes the id of a new wallet or hold: a UUIDv7, later ones greater. */
+  readonly newId: () => string;
+}
+
+/** The handlers of WalletService. Requests have passed the contract's rules when they get here. */
+export function walletRpc(parts: WalletRpcParts): ServiceImpl<typeof WalletService> {
+  const runner = createCommandRunner(parts.groupCommit);
+  return {
+    ...walletLifeRpc(parts, runner),
+    ...movementRpc(runner),
+    ...holdRpc(parts, runner),
+    ...eventRpc(parts),
+  };
+}

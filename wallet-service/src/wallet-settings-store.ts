@@ -1,0 +1,17 @@
+import type { Sql } from "@pelikuni/runtime/postgres";
+import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
+import { z } from "zod";
+import type { Metadata } from "./wallet.ts";
+
+const metadataSchema = z.record(z.string(), z.string());
+
+/** Reads what is kept beside wallets; those that never had any are missing from the answer. */
+export async function findMetadata(
+  sql: Sql,
+  walletIds: readonly string[],
+): Promise<Map<string, Metadata>> {
+  const rows = await sql<{ id: string; metadata: unknown }[]>`
+    select wallet_id as id, metadata from wallet_settings
+    where wallet_id = any(${arrayLiteral(walletIds)}::uuid[])`;
+  return new Map(rows.map(({ id, metadata }) => [id, metadataSchema.parse(metadata)]));
+}
