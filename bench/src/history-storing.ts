@@ -8,6 +8,7 @@ import { readTopic } from "../../history-service/src/kafka-source.ts";
 import { createWalletEngine } from "../../wallet-service/src/wallet-engine.ts";
 import type { BenchDatabase } from "./bench-bed.ts";
 import { kafkaEnvironment, kafkaSettings } from "./bench-kafka.ts";
+import { rules } from "./bench-rules.ts";
 import { awaitPublished, pollUntil, withClient } from "./bench-sql.ts";
 import { fillJournal } from "./engine-load.ts";
 import { readEvents } from "./history-reader.ts";
@@ -73,7 +74,7 @@ export async function createBacklog(
 
 async function fill({ serviceUrl }: BenchDatabase, logger: Logger): Promise<number> {
   return await buildWithResources(async (resources) => {
-    const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000 };
+    const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000, rules };
     const options = { databaseUrl: serviceUrl, ...limits, now: Date.now, logger };
     const events = await fillJournal(createWalletEngine(options, resources), backlogMin);
     await resources[Symbol.asyncDispose]();
