@@ -17,7 +17,7 @@ export interface Request {
   /** The caller's idempotency key; empty for none. */
   readonly requestId: string;
   /** Present when the request_id is. */
-  readonly requestKey: RequestKey | undefined;
+  readonly requestKey?: RequestKey | undefined;
 }
 
 /** What one request of a group comes to once the group is committed. */

@@ -17,7 +17,7 @@ import { findWallets } from "./wallet-store.ts";
 
 /** A request that waits for its outcome. */
 export interface WaitingRequest {
-  readonly requestKey: RequestKey | undefined;
+  readonly requestKey?: RequestKey | undefined;
   readonly resolve: (outcome: CommandOutcome) => void;
   readonly reject: (fault: CommandFault) => void;
 }

@@ -1,5 +1,6 @@
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import { repeatEvery } from "@pelikuni/runtime/repeat-every";
 import type { Logger } from "pino";
 import { forgetKeys } from "./request-key-store.ts";
 
@@ -20,12 +21,9 @@ export function startRequestKeyCleanup(options: {
   readonly logger: Logger;
 }): AsyncDisposable {
   const { pool, keptMs, now, logger } = options;
-  let stopped = false;
-  let round = Promise.resolve();
-
-  async function forgetOld(): Promise<void> {
+  return repeatEvery(options.intervalMs, async (stop) => {
     try {
-      for (let count = 0; count < deletesPerRoundMax && !stopped; count += 1) {
+      for (let count = 0; count < deletesPerRoundMax && !stop.aborted; count += 1) {
         const forgotten = await pool.call((sql) =>
           forgetKeys(sql, now() - keptMs, keysPerDeleteMax),
         );
@@ -35,17 +33,5 @@ export function startRequestKeyCleanup(options: {
       if (error instanceof DatabaseUnavailable) return;
       logger.error({ error }, "Old request keys could not be forgotten.");
     }
-  }
-
-  const timer = setInterval(() => {
-    round = round.then(forgetOld);
-  }, options.intervalMs);
-  timer.unref();
-  return {
-    async [Symbol.asyncDispose]() {
-      stopped = true;
-      clearInterval(timer);
-      await round;
-    },
-  };
+  });
 }

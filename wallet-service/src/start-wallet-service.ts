@@ -10,6 +10,7 @@ import { withPortSetting } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { v7 } from "uuid";
+import { startHoldExpiry } from "./hold-expiry.ts";
 import { startJournalRelay } from "./journal-relay.ts";
 import { startRequestKeyCleanup } from "./request-key-cleanup.ts";
 import { walletRpc } from "./rpc/wallet-rpc.ts";
@@ -30,6 +31,7 @@ export interface WalletService extends AsyncDisposable {
   readonly transport: Transport;
 }
 
+const holdExpiryIntervalMs = 1_000;
 const requestKeyCleanupIntervalMs = 60_000;
 const dayMs = 86_400_000;
 const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
@@ -70,6 +72,7 @@ export async function startWalletService(options: {
         logger,
       }),
     );
+    resources.use(startHoldExpiry({ ...engine, intervalMs: holdExpiryIntervalMs, now, logger }));
     if (kafka?.brokers !== undefined) {
       const used = { ...kafka, brokers: kafka.brokers };
       resources.use(startJournalRelay({ ...engine, kafka: used, logger }));
