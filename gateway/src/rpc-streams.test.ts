@@ -45,6 +45,8 @@ const notHere: ServiceImpl<typeof HistoryService> = {
   reconcile: unused,
   listParkedEvents: unused,
   replayParkedEvent: unused,
+  getAccountTotal: unused,
+  listAccountEntries: unused,
 };
 
 /** A gateway before a history-service that makes statements so, over gRPC. */

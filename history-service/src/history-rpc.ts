@@ -1,6 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Client, HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  type Client,
+  Code,
+  ConnectError,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
 import { Direction, type HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
@@ -177,6 +183,14 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
         throw refusalError({ reason: "PARKED_EVENT_NOT_FOUND", id });
       const reason = result.outcome === "refused" ? result.reason : "";
       return { replayed: result.outcome === "replayed", reason };
+    },
+
+    getAccountTotal() {
+      throw new ConnectError("Account totals are not served yet", Code.Unimplemented);
+    },
+
+    listAccountEntries() {
+      throw new ConnectError("Account entries are not served yet", Code.Unimplemented);
     },
   };
 }
