@@ -59,6 +59,28 @@ export function readInputs(
   return isComplete ? inputs : Promise.all(inputs);
 }
 
+/** Puts together what the commands of a group were queued with. */
+export function mergeItems(ofCommands: readonly CommandItems[]): CommandItems {
+  const some = ofCommands.filter((items) => items !== noItems);
+  if (some.length === 0) return noItems;
+  const merge = <Row>(
+    pick: (items: CommandItems) => ReadonlyMap<string, Row | undefined>,
+  ): Map<string, Row | undefined> => {
+    const merged = new Map<string, Row | undefined>();
+    for (const [id, row] of some.flatMap((items) => [...pick(items)])) {
+      // What one command did not find may have been there when another one looked.
+      if (row !== undefined || !merged.has(id)) merged.set(id, row);
+    }
+    return merged;
+  };
+  return {
+    holds: merge(({ holds }) => holds),
+    transactions: merge(({ transactions }) => transactions),
+    reversals: merge(({ reversals }) => reversals),
+    metadata: merge(({ metadata }) => metadata),
+  };
+}
+
 /** The wallets that decide a command, as far as its items tell. */
 export function walletIdsWith(command: Command, items: CommandItems): string[] {
   return walletIdsOf(command, {

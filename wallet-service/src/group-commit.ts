@@ -2,15 +2,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
-import { type DecidedGroup, decideGroup, type Request, type Verdict } from "./command-group.ts";
-import {
-  type CommandInputs,
-  type CommandItems,
-  type InputReaders,
-  noItems,
-  readInputs,
-  walletIdsWith,
-} from "./command-inputs.ts";
+import type { DecidedGroup, Request, Verdict } from "./command-group.ts";
+import { type CommandInputs, type InputReaders, readInputs } from "./command-inputs.ts";
 import {
   type Answer,
   CommandFault,
@@ -18,23 +11,15 @@ import {
   databaseUnavailable,
   internalFault,
 } from "./command-outcome.ts";
-import type { Rules } from "./decide/command.ts";
-import {
-  type CommitResult,
-  commitGroup,
-  commitLockedGroup,
-  type GroupToCommit,
-  lockInputs,
-} from "./group-store.ts";
+import { asBeforeExecution, createGroupAttempts, type GroupAttemptParts } from "./group-attempt.ts";
+import type { GroupToCommit } from "./group-store.ts";
 import {
   type RepeatedRequests,
   requestIdReused,
   type WaitingRequest,
 } from "./repeated-requests.ts";
-import { newSegmentId } from "./transaction-id.ts";
 import { refuseUsedReferences } from "./used-references.ts";
-import type { WalletCache } from "./wallet-cache.ts";
-import { itemsOfDecision, type RecordedWallet } from "./wallet-events.ts";
+import { itemsOfDecision } from "./wallet-events.ts";
 
 /** Commits commands in groups: one group in flight, the next one gathers meanwhile. */
 export interface GroupCommit extends AsyncDisposable {
@@ -49,17 +34,11 @@ export interface GroupCommit extends AsyncDisposable {
 }
 
 /** The parts that group commit is made of. */
-export interface GroupCommitParts {
-  /** Has one connection, and no other user; the caller disposes it after the queue. */
-  readonly committer: DatabaseClient;
+export interface GroupCommitParts extends GroupAttemptParts {
   readonly readers: InputReaders;
   /** For what was acted on before. */
   readonly pool: DatabaseClient;
   readonly repeated: RepeatedRequests;
-  readonly cache: WalletCache;
-  readonly rules: Rules;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
   /** Called with the position of the last event of each group that was committed. */
   readonly onCommit: (position: bigint) => void;
   /** How many commands may wait for their outcome at once. */
@@ -85,6 +64,7 @@ const groupTimeoutMs = 2_600;
 /** Creates the queue; nothing runs until something is submitted. */
 export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   const { committer, readers, pool, repeated, cache, logger } = parts;
+  const attempts = createGroupAttempts(parts);
   let queue: Waiting[] = [];
   let unanswered = 0;
   let lockedGroupsLeft = 0;
@@ -193,8 +173,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     let locked = startLocked;
     for (let attempt = 1; attempt <= commitAttemptsMax && left.length > 0; attempt += 1) {
       const { decided, result } = locked
-        ? await decideUnderLock(left, untilMs)
-        : await decideOptimistically(left, untilMs);
+        ? await attempts.underLock(left, untilMs)
+        : await attempts.optimistically(left, untilMs);
       if (result.outcome === "committed") return answer(left, decided, result.firstPosition);
       if (result.outcome === "keyTaken") {
         logger.debug({ requests: left.length, locked }, "A group met taken request keys.");
@@ -212,48 +192,6 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     }
     const message = `No commit in ${commitAttemptsMax} attempts; nothing was done.`;
     rejectAll(left, new CommandFault("DATABASE_UNAVAILABLE", message));
-  }
-
-  async function decideOptimistically(
-    group: readonly Waiting[],
-    untilMs: number,
-  ): Promise<Attempt> {
-    // Made only when asked for: most wallets are in the cache.
-    let inputs: Map<string, RecordedWallet | undefined> | undefined;
-    const walletOf = (walletId: string): RecordedWallet | undefined => {
-      const cached = cache.get(walletId);
-      if (cached !== undefined) return cached;
-      inputs ??= new Map(group.flatMap((waiting) => [...waiting.inputs.wallets]));
-      return inputs.get(walletId);
-    };
-    const decided = decide(group, walletOf, itemsOf(group));
-    const result = await committer.call((sql) => commitGroup(sql, decided.toCommit), left(untilMs));
-    return { decided, result };
-  }
-
-  async function decideUnderLock(group: readonly Waiting[], untilMs: number): Promise<Attempt> {
-    const read = itemsOf(group);
-    const walletIds = group.flatMap(({ command }) => walletIdsWith(command, read));
-    const current = await committer
-      .call((sql) => lockInputs(sql, [...new Set(walletIds)], read), left(untilMs))
-      .catch(asBeforeExecution);
-    const items = { ...current.items, transactions: read.transactions };
-    const decided = decide(group, (walletId) => current.wallets.get(walletId), items);
-    const result = await committer.call(
-      (sql) => commitLockedGroup(sql, decided.toCommit),
-      left(untilMs),
-    );
-    return { decided, result };
-  }
-
-  function decide(
-    group: readonly Waiting[],
-    walletOf: (walletId: string) => RecordedWallet | undefined,
-    items: CommandItems,
-  ): DecidedGroup {
-    const { rules } = parts;
-    const nowMs = parts.now();
-    return decideGroup(group, { walletOf, items, rules, segmentId: newSegmentId(), nowMs });
   }
 
   function answer(group: readonly Waiting[], decided: DecidedGroup, firstPosition: bigint): void {
@@ -301,48 +239,12 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   };
 }
 
-/** What the requests of a group were queued with, beside wallets. */
-function itemsOf(group: readonly Waiting[]): CommandItems {
-  const some = group.filter(({ inputs }) => inputs.items !== noItems);
-  if (some.length === 0) return noItems;
-  const merge = <Row>(
-    pick: (items: CommandItems) => ReadonlyMap<string, Row | undefined>,
-  ): Map<string, Row | undefined> => {
-    const merged = new Map<string, Row | undefined>();
-    for (const { inputs } of some) {
-      // One that was not there yet when another request looked.
-      for (const [id, row] of pick(inputs.items)) if (row ?? !merged.has(id)) merged.set(id, row);
-    }
-    return merged;
-  };
-  return {
-    holds: merge(({ holds }) => holds),
-    transactions: merge(({ transactions }) => transactions),
-    reversals: merge(({ reversals }) => reversals),
-    metadata: merge(({ metadata }) => metadata),
-  };
-}
-
 function answerOf(
   { event, decision }: Extract<Verdict, { event: unknown }>,
   position: bigint,
 ): Answer {
   const { transactionId, occurredAtMs, wallets } = event;
   return { transactionId, position, occurredAtMs, wallets, items: itemsOfDecision(decision) };
-}
-
-interface Attempt {
-  readonly decided: DecidedGroup;
-  readonly result: CommitResult;
-}
-
-function left(untilMs: number): number {
-  return Math.max(1, untilMs - performance.now());
-}
-
-/** Of a call that changes nothing by itself: its group was not executed. */
-function asBeforeExecution(error: unknown): never {
-  throw error instanceof DatabaseUnavailable ? error.beforeExecution() : error;
 }
 
 function rejectAll(group: readonly WaitingRequest[], fault: CommandFault): void {

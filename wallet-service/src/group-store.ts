@@ -71,13 +71,15 @@ export async function lockInputs(
   walletIds: readonly string[],
   items: CommandItems,
 ): Promise<LockedInputs> {
+  // A hold that was not found stays so: its wallet is not known, and not locked.
+  const holdIds = [...items.holds.values()].flatMap((hold) => (hold ? [hold.id] : []));
   const [, wallets, holds, reversals, metadata] = await Promise.all([
     sql`begin`,
     lockWallets(sql, walletIds),
-    ifAny(items.holds, (ids) => lockHolds(sql, ids)),
+    ifAny(holdIds, (ids) => lockHolds(sql, ids)),
     // Not locked: others who reverse the transaction lose the race at the commit.
-    ifAny(items.reversals, (ids) => findReversals(sql, ids)),
-    ifAny(items.metadata, (ids) => findMetadata(sql, ids)),
+    ifAny([...items.reversals.keys()], (ids) => findReversals(sql, ids)),
+    ifAny([...items.metadata.keys()], (ids) => findMetadata(sql, ids)),
   ]);
   return { wallets, items: { holds, reversals, metadata } };
 }
@@ -89,10 +91,10 @@ export async function commitLockedGroup(sql: Sql, group: GroupToCommit): Promise
 }
 
 async function ifAny<Row>(
-  wanted: ReadonlyMap<string, unknown>,
-  read: (ids: string[]) => Promise<Map<string, Row>>,
+  ids: readonly string[],
+  read: (ids: readonly string[]) => Promise<Map<string, Row>>,
 ): Promise<Map<string, Row>> {
-  return wanted.size === 0 ? new Map() : await read([...wanted.keys()]);
+  return ids.length === 0 ? new Map() : await read(ids);
 }
 
 async function commitCall(sql: Sql, group: GroupToCommit): Promise<CommitResult> {

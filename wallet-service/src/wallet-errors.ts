@@ -7,9 +7,10 @@ import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import type { CommandFault, CommandRefusal, FaultReason } from "./command-outcome.ts";
 import { formatAmount, isZero } from "./money.ts";
 
-type Reason = Exclude<CommandRefusal["reason"], "EXPIRE_TIME" | "NO_SUCH_LEG">;
+/** A refusal that has a reason of its own; the others blame a field. */
+type StateRefusal = Exclude<CommandRefusal, { reason: "EXPIRE_TIME" | "NO_SUCH_LEG" }>;
 
-const refusalCode: Readonly<Record<Reason, Code>> = {
+const refusalCode: Readonly<Record<StateRefusal["reason"], Code>> = {
   SAME_WALLET: Code.InvalidArgument,
   LEG_WITHOUT_WALLET: Code.InvalidArgument,
   UNKNOWN_ACCOUNT: Code.InvalidArgument,
@@ -50,13 +51,23 @@ const retryDelayMs = 500;
 
 /** The error that a refused call answers. */
 export function refusalError(refusal: CommandRefusal): ConnectError {
-  const { reason } = refusal;
-  if (reason === "EXPIRE_TIME" || reason === "NO_SUCH_LEG") {
-    const [field = "", description = ""] = messageOf(refusal).split(": ");
-    return invalidFields([{ field, description }]);
+  switch (refusal.reason) {
+    // Decided with the command all the same, so that a repeat still gets its first answer.
+    case "EXPIRE_TIME": {
+      const latest = new Date(refusal.latestMs).toISOString();
+      const description = `must be in the future, and at the latest ${latest}`;
+      return invalidFields([{ field: "expire_time", description }]);
+    }
+    case "NO_SUCH_LEG": {
+      const description = `${refusal.index} is none of the transaction's ${refusal.legCount} legs`;
+      return invalidFields([{ field: "legs.index", description }]);
+    }
+    default: {
+      const { reason } = refusal;
+      const metadata = metadataOf(refusal);
+      return rpcError({ code: refusalCode[reason], reason, message: messageOf(refusal), metadata });
+    }
   }
-  const metadata = metadataOf(refusal);
-  return rpcError({ code: refusalCode[reason], reason, message: messageOf(refusal), metadata });
 }
 
 /** The error that a call without an outcome answers; a retry is proposed only where it is safe. */
@@ -75,7 +86,7 @@ export function statusOf(error: ConnectError): Status {
 }
 
 /** What of a refusal a program may want to know. */
-function metadataOf(refusal: CommandRefusal): Record<string, string> {
+function metadataOf(refusal: StateRefusal): Record<string, string> {
   return {
     ...("walletId" in refusal && { wallet_id: refusal.walletId }),
     ...("holdId" in refusal && { hold_id: refusal.holdId }),
@@ -85,7 +96,7 @@ function metadataOf(refusal: CommandRefusal): Record<string, string> {
 }
 
 // REST shows these to people; three of them are wordings that clients have known for long.
-function messageOf(refusal: CommandRefusal): string {
+function messageOf(refusal: StateRefusal): string {
   switch (refusal.reason) {
     case "UNKNOWN_ACCOUNT":
       return `The account "${refusal.account}" is not configured; ListAccounts names those that are`;
@@ -102,10 +113,6 @@ function messageOf(refusal: CommandRefusal): string {
       return `The wallet may pay at most ${formatAmount(refusal.limit)} at once`;
     case "HOLD_AMOUNT_EXCEEDED":
       return `The hold has ${formatAmount(refusal.remaining)} remaining`;
-    case "EXPIRE_TIME":
-      return `expire_time: must be in the future, and at the latest ${timeOf(refusal.latestMs)}`;
-    case "NO_SUCH_LEG":
-      return `legs: the transaction has legs 0 to ${refusal.legCount - 1}, and no ${refusal.index}`;
     case "ALREADY_REVERSED":
       return isZero(refusal.left)
         ? "The transaction has been reversed already"
@@ -140,7 +147,3 @@ const plainMessages = {
   TRANSACTION_NOT_FOUND: "Transaction not found",
   NOT_REVERSIBLE: "Only transactions that moved money and are no reversals can be reversed",
 } as const;
-
-function timeOf(ms: number): string {
-  return new Date(ms).toISOString();
-}
