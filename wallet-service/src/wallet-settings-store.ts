@@ -13,5 +13,10 @@ export async function findMetadata(
   const rows = await sql<{ id: string; metadata: unknown }[]>`
     select wallet_id as id, metadata from wallet_settings
     where wallet_id = any(${arrayLiteral(walletIds)}::uuid[])`;
-  return new Map(rows.map(({ id, metadata }) => [id, metadataSchema.parse(metadata)]));
+  return new Map(rows.map(({ id, metadata }) => [id, metadataOf(metadata)]));
+}
+
+/** The pairs that a column holds; none where there is no row. */
+export function metadataOf(column: unknown): Metadata {
+  return metadataSchema.parse(column ?? {});
 }

@@ -1,8 +1,9 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
 import { storedAmount } from "./money.ts";
-import type { WalletStatus } from "./wallet.ts";
+import type { Metadata, WalletStatus } from "./wallet.ts";
 import type { RecordedWallet } from "./wallet-events.ts";
+import { metadataOf } from "./wallet-settings-store.ts";
 
 /** Reads wallets as they are now; those that do not exist are missing from the answer. */
 export async function findWallets(
@@ -12,6 +13,28 @@ export async function findWallets(
   return byId(
     await sql<WalletRow[]>`
       select ${walletColumns(sql)} from wallets where id = any(${arrayLiteral(ids)}::uuid[])`,
+  );
+}
+
+/** A wallet with what is kept beside it. */
+export interface KeptWallet {
+  readonly wallet: RecordedWallet;
+  readonly metadata: Metadata;
+}
+
+/** Reads wallets with their metadata of the same moment. */
+export async function findKeptWallets(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<Map<string, KeptWallet>> {
+  const rows = await sql<(WalletRow & { metadata: unknown })[]>`
+    select ${walletColumns(sql)}, metadata
+    from wallets left join wallet_settings on wallet_id = id
+    where id = any(${arrayLiteral(ids)}::uuid[])`;
+  return new Map(
+    rows.map(({ metadata, ...row }) => {
+      return [row.id, { wallet: walletOf(row), metadata: metadataOf(metadata) }];
+    }),
   );
 }
 

@@ -5,9 +5,10 @@ import {
   type WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
+import { createBatchReader } from "../batch-reader.ts";
 import { expect, type UpdateWallet } from "../decide/command.ts";
 import { refusalError } from "../wallet-errors.ts";
-import { listWallets } from "../wallet-store.ts";
+import { findKeptWallets, listWallets } from "../wallet-store.ts";
 import { type CommandRunner, trusted } from "./command-runner.ts";
 import { receiptOf, settingsMessage, sideOf, walletMessage } from "./messages.ts";
 import { orUnavailable, readPage } from "./reads.ts";
@@ -31,7 +32,8 @@ const updatablePaths = ["metadata", "limits", "limits.single_transfer_max"];
 
 /** The handlers of wallets from their creation to their closing. */
 export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Handlers {
-  const { readers, pool } = parts;
+  const { pool } = parts;
+  const keptWallets = createBatchReader((ids) => pool.read((sql) => findKeptWallets(sql, ids)));
   return {
     async createWallet(message, context) {
       const { userId, currency } = message;
@@ -44,14 +46,10 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
 
     async getWallet(message) {
       const walletId = message.walletId.toLowerCase();
-      const reading = Promise.all([
-        readers.wallets.read(walletId),
-        readers.metadata.read(walletId),
-      ]);
-      const [wallet, metadata = {}] = await orUnavailable(reading);
-      if (wallet === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
-      const { transferLimit } = wallet;
-      const settings = settingsMessage({ metadata, transferLimit });
+      const kept = await orUnavailable(keptWallets.read(walletId));
+      if (kept === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
+      const { wallet, metadata } = kept;
+      const settings = settingsMessage({ metadata, transferLimit: wallet.transferLimit });
       return { wallet: walletMessage(wallet), settings };
     },
 
