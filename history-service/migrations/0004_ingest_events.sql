@@ -5,19 +5,17 @@ language plpgsql volatile as $$
 declare
   mark bigint;
   reached bigint;
+  next bigint;
 begin
   -- The lock first, then a new look: it sees what those committed who held the lock before.
   select c.complete_to into mark from completeness c for update;
-  select max(n.position) into reached
-    from (
-      select e.position, row_number() over (order by e.position) as place
-      from (
-        select i.position from events i where i.position > mark order by i.position limit positions_max
-      ) e
-    ) n
-    where n.position = mark + n.place;
-  if reached is null then return mark; end if;
-  update completeness set complete_to = reached;
+  reached := mark;
+  -- Row by row up to the first gap: behind it there may be any number of events, again at each call.
+  for next in select e.position from events e where e.position > mark order by e.position limit positions_max loop
+    exit when next <> reached + 1;
+    reached := next;
+  end loop;
+  if reached > mark then update completeness set complete_to = reached; end if;
   return reached;
 end
 $$;
@@ -28,7 +26,8 @@ $$;
 -- is known with other content: two histories that must not be merged; PH002 when that has happened before.
 create function ingest_events(
   positions bigint[], transaction_ids uuid[], occurred_ats timestamptz[], request_ids text[],
-  hashes bytea[], event_bytes bytea[], journal_hashes bytea[],
+  -- The bytes of all events, one behind the other, and the length of each.
+  all_bytes bytea, lengths int[], journal_hashes bytea[],
   -- The entries; each names its event by position.
   entry_positions bigint[], wallet_ids uuid[], versions bigint[], kinds text[], amounts numeric[],
   currencies text[], balances numeric[], helds numeric[], statuses text[], user_ids text[],
@@ -36,12 +35,21 @@ create function ingest_events(
 ) returns bigint
 language plpgsql volatile as $$
 declare
+  event_bytes bytea[];
+  hashes bytea[];
   fresh bigint[];
   inserted_entries int;
   forked text;
 begin
   perform 1 from completeness c where c.stopped_reason is not null;
   if found then raise exception 'ingestion has stopped' using errcode = 'PH002'; end if;
+
+  select array_agg(b.bytes order by b.place), array_agg(sha256(b.bytes) order by b.place)
+    into event_bytes, hashes
+    from (
+      select l.place, substring(all_bytes from (sum(l.length) over (order by l.place) - l.length + 1)::int for l.length)
+      from unnest(lengths) with ordinality as l (length, place)
+    ) as b (place, bytes);
 
   -- Sorted, so that two replicas with the same events wait for each other instead of deadlocking.
   with inserted as (

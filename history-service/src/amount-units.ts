@@ -1,13 +1,12 @@
-const amountPattern = /^(-?)([0-9]{1,15})\.([0-9]{4})$/;
+const amountPattern = /^-?[0-9]{1,15}\.[0-9]{4}$/;
 const unitsPerOne = 10_000n;
 const decimals = 4;
 
 /** Reads an amount with exactly four decimals as ten-thousandths; undefined for anything else. */
 export function unitsOf(text: string): bigint | undefined {
-  const [, sign, whole, fraction] = amountPattern.exec(text) ?? [];
-  if (whole === undefined || fraction === undefined) return undefined;
-  const units = BigInt(whole) * unitsPerOne + BigInt(fraction);
-  return sign === "-" ? -units : units;
+  if (!amountPattern.test(text)) return undefined;
+  const point = text.length - decimals - 1;
+  return BigInt(text.slice(0, point) + text.slice(point + 1));
 }
 
 /** Reads an amount of the database, where it cannot be anything else. */

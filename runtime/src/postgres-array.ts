@@ -20,8 +20,11 @@ function elementLiteral(element: ArrayElement): string {
 // What needs no quotes: ids and numbers, which are most of what is sent.
 const plain = /^[0-9a-f][0-9a-f.-]*$/;
 
+// What needs a backslash within quotes.
+const special = /["\\]/;
+
 function quoted(text: string): string {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+  return special.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : `"${text}"`;
 }
 
 function hex(bytes: Uint8Array): string {
