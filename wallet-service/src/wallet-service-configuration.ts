@@ -34,7 +34,8 @@ export const walletServiceSchema = z.strictObject({
    */
   currencies: z
     .record(
-      z.string().regex(/^[A-Z][A-Z0-9]{2,11}$/),
+      // In either case: the names of variables come in small letters.
+      z.string().regex(/^[A-Z][A-Z0-9]{2,11}$/i),
       z.strictObject({ decimals: z.int().min(0).max(4).optional() }),
     )
     .transform((currencies, context) => decimalsOf(currencies, context)),
@@ -52,11 +53,13 @@ function decimalsOf(
   context: z.RefinementCtx,
 ): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
-  for (const [code, { decimals = isoDecimals.get(code) }] of Object.entries(currencies)) {
-    if (decimals !== undefined) found.set(code, decimals);
+  for (const [name, { decimals }] of Object.entries(currencies)) {
+    const code = name.toUpperCase();
+    const known = decimals ?? isoDecimals.get(code);
+    if (known !== undefined) found.set(code, known);
     else {
       const message = "is not in ISO 4217: give its decimals, 0 to 4";
-      context.addIssue({ code: "custom", path: [code, "decimals"], message });
+      context.addIssue({ code: "custom", path: [name, "decimals"], message });
     }
   }
   return found;
