@@ -38,7 +38,6 @@ declare
   event_bytes bytea[];
   hashes bytea[];
   fresh bigint[];
-  inserted_entries int;
   forked text;
 begin
   perform 1 from completeness c where c.stopped_reason is not null;
@@ -76,30 +75,31 @@ begin
     if forked is not null then raise exception '%', forked using errcode = 'PH001'; end if;
   end if;
 
-  insert into entries (wallet_id, version, position, transaction_id, occurred_at, kind, amount, currency, balance, held,
-      status, user_id, request_id, head)
-    select n.wallet_id, n.version, n.position, a.transaction_id, a.occurred_at, n.kind, n.amount, n.currency,
-      n.balance, n.held, n.status, n.user_id, a.request_id, a.hash
-    from unnest(entry_positions, wallet_ids, versions, kinds, amounts, currencies, balances, helds, statuses, user_ids)
-      as n (position, wallet_id, version, kind, amount, currency, balance, held, status, user_id)
-    join unnest(positions, transaction_ids, occurred_ats, request_ids, hashes)
-      as a (position, transaction_id, occurred_at, request_id, hash) on a.position = n.position
-    join unnest(fresh) as f (position) on f.position = n.position
-    order by n.wallet_id, n.version
-    on conflict do nothing;
-  get diagnostics inserted_entries = row_count;
-
-  if inserted_entries < cardinality(entry_positions) then
+  -- Without "on conflict", which costs a fifth of the whole call: entries of events that were not there can only be
+  -- there when history has forked, or was changed by hand.
+  begin
+    insert into entries (wallet_id, version, position, transaction_id, occurred_at, kind, amount, currency, balance,
+        held, status, user_id, request_id, head)
+      select n.wallet_id, n.version, n.position, a.transaction_id, a.occurred_at, n.kind, n.amount, n.currency,
+        n.balance, n.held, n.status, n.user_id, a.request_id, a.hash
+      from unnest(entry_positions, wallet_ids, versions, kinds, amounts, currencies, balances, helds, statuses,
+          user_ids)
+        as n (position, wallet_id, version, kind, amount, currency, balance, held, status, user_id)
+      join unnest(positions, transaction_ids, occurred_ats, request_ids, hashes)
+        as a (position, transaction_id, occurred_at, request_id, hash) on a.position = n.position
+      join unnest(fresh) as f (position) on f.position = n.position
+      order by n.wallet_id, n.version;
+  exception when unique_violation then
     select format('version %s of wallet %s arrived at position %s, and is known at position %s',
         n.version, n.wallet_id, n.position, e.position)
       into forked
       from unnest(entry_positions, wallet_ids, versions) as n (position, wallet_id, version)
       join unnest(fresh) as f (position) on f.position = n.position
       join entries e on e.wallet_id = n.wallet_id and e.version = n.version
-      where e.position <> n.position
       order by n.position limit 1;
-    if forked is not null then raise exception '%', forked using errcode = 'PH001'; end if;
-  end if;
+    raise exception '%', coalesce(forked, 'two events of the batch are the same version of a wallet')
+      using errcode = 'PH001';
+  end;
 
   -- The last lock: its holder waits for nothing but its own commit.
   return advance_completeness(positions_max);
