@@ -11,6 +11,7 @@ import {
   databaseUnavailable,
   internalFault,
 } from "./command-outcome.ts";
+import { estimateEventBytes } from "./event-size.ts";
 import { asBeforeExecution, createGroupAttempts, type GroupAttemptParts } from "./group-attempt.ts";
 import type { GroupToCommit } from "./group-store.ts";
 import {
@@ -53,9 +54,6 @@ interface Waiting extends Request, WaitingRequest {
 
 const eventsPerGroupMax = 4_096;
 const bytesPerGroupMax = 4 * 1024 * 1024;
-// An event's size before it is encoded, apart from the request_id. The longest names of users make
-// it some 300 bytes more; the limit above need not be exact.
-const eventBytesEstimate = 1_024;
 const commitAttemptsMax = 5;
 const lockedGroupsAfterLostRace = 8;
 // A group that tries again must leave its callers time to hear of a failure within three seconds.
@@ -128,9 +126,9 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   function takeGroup(): Waiting[] {
     let bytes = 0;
     let count = 0;
-    for (const { requestId } of queue) {
-      bytes += eventBytesEstimate + 3 * requestId.length;
-      if (count === eventsPerGroupMax || bytes > bytesPerGroupMax) break;
+    for (const request of queue) {
+      bytes += estimateEventBytes(request, request.inputs.items);
+      if (count === eventsPerGroupMax || (count > 0 && bytes > bytesPerGroupMax)) break;
       count += 1;
     }
     const taken = queue.splice(0, count);
