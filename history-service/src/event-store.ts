@@ -36,6 +36,9 @@ type EventColumn =
   | "transactionId"
   | "occurredAt"
   | "requestId"
+  | "details"
+  | "holdId"
+  | "reversesTransactionId"
   | "length"
   | "journalHash";
 type EntryColumn = "position" | Exclude<keyof HistoryEntry, "previousHead">;
@@ -62,6 +65,9 @@ export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
       transactionId: ofEvents((event) => event.transactionId),
       occurredAt: ofEvents((event) => new Date(event.occurredAtMs)),
       requestId: ofEvents((event) => event.requestId),
+      details: ofEvents(({ details }) => (details ? JSON.stringify(details) : null)),
+      holdId: ofEvents((event) => event.holdId ?? null),
+      reversesTransactionId: ofEvents((event) => event.reversesTransactionId ?? null),
       length: ofEvents((event) => BigInt(event.bytes.length)),
       journalHash: ofEvents((event) => event.journalHash ?? null),
     },
@@ -93,6 +99,7 @@ export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<bigin
     select ingest_events(
       ${events.position}, ${events.transactionId}, ${events.occurredAt}, ${events.requestId},
       ${bytes}, ${events.length}, ${events.journalHash},
+      ${events.details}, ${events.holdId}, ${events.reversesTransactionId},
       ${entries.position}, ${entries.walletId}, ${entries.version}, ${entries.kind},
       ${entries.amount}, ${entries.currency}, ${entries.balance}, ${entries.held},
       ${entries.status}, ${entries.userId}, ${positionsPerAdvanceMax}

@@ -23,9 +23,12 @@ const statusNumbers = new Map<string, WalletStatus>(
 
 /** An entry as the contract writes it. */
 export function entryMessage(entry: StoredEntry): MessageInitShape<typeof EntrySchema> {
-  const { occurredAt, status, ...same } = entry;
+  const { occurredAt, status, details, holdId, reversesTransactionId, ...same } = entry;
   return {
     ...same,
+    ...(details ? { details } : {}),
+    holdId: holdId ?? "",
+    reversesTransactionId: reversesTransactionId ?? "",
     occurredAt: timestampFromDate(occurredAt),
     available: amountText(storedUnits(entry.balance) - storedUnits(entry.held)),
     status: statusNumbers.get(status) ?? 0,
