@@ -224,6 +224,21 @@ export async function findTransaction(
   return rows[0];
 }
 
+/** Reads the events of the transactions that take back another one, in order. */
+export async function findReversals(
+  sql: Sql,
+  transactionId: string,
+  limit: number,
+): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position in (
+      select distinct e.position from entries e where e.reverses_transaction_id = ${transactionId}
+      order by e.position limit ${limit}
+    )
+    order by events.position`;
+}
+
 /** Reads events behind a position up to another one, in order. */
 export async function readEvents(
   sql: Sql,
