@@ -31,6 +31,12 @@ create table entries (
   status text not null,
   user_id text not null,
   request_id text not null,
+  -- What the caller wanted remembered: reference, description and metadata; null when nothing.
+  details jsonb check (jsonb_typeof(details) = 'object'),
+  -- The hold that was placed, captured, released or expired; null when none.
+  hold_id uuid,
+  -- The transaction that this one takes back; null when none.
+  reverses_transaction_id uuid,
   head bytea not null check (octet_length(head) = 32),
   primary key (wallet_id, version)
 );
@@ -39,6 +45,8 @@ create table entries (
 create index entries_by_time on entries (wallet_id, occurred_at, version);
 -- The entries of an event, and the wallets touched since a position.
 create index entries_by_position on entries (position);
+-- The transactions that take back another one.
+create index entries_by_reversed on entries (reverses_transaction_id, position) where reverses_transaction_id is not null;
 
 -- Messages that are no event of the journal, with everything that came with them.
 create table parked_events (

@@ -28,6 +28,7 @@ create function ingest_events(
   positions bigint[], transaction_ids uuid[], occurred_ats timestamptz[], request_ids text[],
   -- The bytes of all events, one behind the other, and the length of each.
   all_bytes bytea, lengths int[], journal_hashes bytea[],
+  details jsonb[], hold_ids uuid[], reverses_transaction_ids uuid[],
   -- The entries; each names its event by position.
   entry_positions bigint[], wallet_ids uuid[], versions bigint[], kinds text[], amounts numeric[],
   currencies text[], balances numeric[], helds numeric[], statuses text[], user_ids text[],
@@ -79,14 +80,16 @@ begin
   -- there when history has forked, or was changed by hand.
   begin
     insert into entries (wallet_id, version, position, transaction_id, occurred_at, kind, amount, currency, balance,
-        held, status, user_id, request_id, head)
+        held, status, user_id, request_id, details, hold_id, reverses_transaction_id, head)
       select n.wallet_id, n.version, n.position, a.transaction_id, a.occurred_at, n.kind, n.amount, n.currency,
-        n.balance, n.held, n.status, n.user_id, a.request_id, a.hash
+        n.balance, n.held, n.status, n.user_id, a.request_id, a.details, a.hold_id, a.reverses_transaction_id, a.hash
       from unnest(entry_positions, wallet_ids, versions, kinds, amounts, currencies, balances, helds, statuses,
           user_ids)
         as n (position, wallet_id, version, kind, amount, currency, balance, held, status, user_id)
-      join unnest(positions, transaction_ids, occurred_ats, request_ids, hashes)
-        as a (position, transaction_id, occurred_at, request_id, hash) on a.position = n.position
+      join unnest(positions, transaction_ids, occurred_ats, request_ids, details, hold_ids, reverses_transaction_ids,
+          hashes)
+        as a (position, transaction_id, occurred_at, request_id, details, hold_id, reverses_transaction_id, hash)
+        on a.position = n.position
       join unnest(fresh) as f (position) on f.position = n.position
       order by n.wallet_id, n.version;
   exception when unique_violation then

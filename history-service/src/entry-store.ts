@@ -1,5 +1,6 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
+import type { EntryDetails } from "./history-entry.ts";
 
 /** An entry as it is stored. Amounts have four decimals. */
 export interface StoredEntry {
@@ -16,6 +17,9 @@ export interface StoredEntry {
   readonly status: string;
   readonly userId: string;
   readonly requestId: string;
+  readonly details: EntryDetails | null;
+  readonly holdId: string | null;
+  readonly reversesTransactionId: string | null;
   /** The wallet's head at this version, 32 bytes. */
   readonly head: Uint8Array;
 }
@@ -181,5 +185,6 @@ function headBefore(sql: Sql): ReturnType<Sql> {
 function entryColumns(sql: Sql): ReturnType<Sql> {
   return sql`wallet_id as "walletId", version, position, transaction_id as "transactionId",
     occurred_at as "occurredAt", kind, amount, currency, balance, held, status,
-    user_id as "userId", request_id as "requestId", head`;
+    user_id as "userId", request_id as "requestId", details, hold_id as "holdId",
+    reverses_transaction_id as "reversesTransactionId", head`;
 }

@@ -36,6 +36,9 @@ type EventColumn =
   | "transactionId"
   | "occurredAt"
   | "requestId"
+  | "details"
+  | "holdId"
+  | "reversesTransactionId"
   | "length"
   | "journalHash";
 type EntryColumn = "position" | Exclude<keyof HistoryEntry, "previousHead">;
@@ -62,6 +65,9 @@ export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
       transactionId: ofEvents((event) => event.transactionId),
       occurredAt: ofEvents((event) => new Date(event.occurredAtMs)),
       requestId: ofEvents((event) => event.requestId),
+      details: ofEvents(({ details }) => (details ? JSON.stringify(details) : null)),
+      holdId: ofEvents((event) => event.holdId ?? null),
+      reversesTransactionId: ofEvents((event) => event.reversesTransactionId ?? null),
       length: ofEvents((event) => BigInt(event.bytes.length)),
       journalHash: ofEvents((event) => event.journalHash ?? null),
     },
@@ -93,6 +99,7 @@ export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<bigin
     select ingest_events(
       ${events.position}, ${events.transactionId}, ${events.occurredAt}, ${events.requestId},
       ${bytes}, ${events.length}, ${events.journalHash},
+      ${events.details}, ${events.holdId}, ${events.reversesTransactionId},
       ${entries.position}, ${entries.walletId}, ${entries.version}, ${entries.kind},
       ${entries.amount}, ${entries.currency}, ${entries.balance}, ${entries.held},
       ${entries.status}, ${entries.userId}, ${positionsPerAdvanceMax}
@@ -215,6 +222,21 @@ export async function findTransaction(
   const rows = await sql<StoredEvent[]>`
     select ${eventColumns(sql)} from events where transaction_id = ${transactionId}`;
   return rows[0];
+}
+
+/** Reads the events of the transactions that take back another one, in order. */
+export async function findReversals(
+  sql: Sql,
+  transactionId: string,
+  limit: number,
+): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position in (
+      select distinct e.position from entries e where e.reverses_transaction_id = ${transactionId}
+      order by e.position limit ${limit}
+    )
+    order by events.position`;
 }
 
 /** Reads events behind a position up to another one, in order. */

@@ -76,6 +76,13 @@ export function entryDifference(
     ["status", entry.status, expected.status],
     ["user_id", entry.userId, expected.userId],
     ["request_id", entry.requestId, event.requestId],
+    ["details", sortedJson(entry.details), sortedJson(event.details ?? null)],
+    ["hold_id", entry.holdId ?? "none", event.holdId ?? "none"],
+    [
+      "reverses_transaction_id",
+      entry.reversesTransactionId ?? "none",
+      event.reversesTransactionId ?? "none",
+    ],
     ["head", hex(entry.head), hex(event.hash)],
   ];
   const different = columns.find(([, stored, inEvent]) => stored !== inEvent);
@@ -99,6 +106,14 @@ function decodeStored(bytes: Uint8Array): DecodedEvent | string {
     if (error instanceof UndecodableEvent) return error.message;
     throw error;
   }
+}
+
+/** The same text for the same content: the database keeps the keys of an object in its own order. */
+function sortedJson(json: unknown): string {
+  return JSON.stringify(json, (_, value: unknown) => {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? Object.fromEntries(Object.entries(value).toSorted()) : value;
+  });
 }
 
 function hex(bytes: Uint8Array): string {

@@ -66,6 +66,24 @@ test("an event becomes one entry for each wallet that it changes", () => {
   ]);
 });
 
+test("details, hold and the transaction reversed belong to the whole event", () => {
+  const details = { reference: "r", description: "d", metadata: { key: "value" } };
+  const kind = {
+    case: "transactionPosted",
+    value: { hold: { id: bob }, reversal: { transactionId: alice } },
+  } as const;
+  expect(decodeEvent(encode({ ...transfer, kind, details }))).toMatchObject({
+    details,
+    holdId: bob,
+    reversesTransactionId: alice,
+  });
+  expect(decodeEvent(encode(transfer))).toMatchObject({
+    details: undefined,
+    holdId: undefined,
+    reversesTransactionId: undefined,
+  });
+});
+
 /** The transfer with other fields in the sender's change. */
 function withChange(changes: Partial<typeof aliceChange>): EventInit {
   return { ...transfer, changes: [{ ...aliceChange, ...changes }, bobChange] };
@@ -85,6 +103,18 @@ const created = {
 const mistakes: Record<string, EventInit> = {
   "a transaction id that is no UUID": { ...transfer, transactionId: "1" },
   "a transaction id in upper case": { ...transfer, transactionId: alice.toUpperCase() },
+  "a reference with U+0000": { ...transfer, details: { reference: "\0" } },
+  "a description that is too long": { ...transfer, details: { description: "d".repeat(501) } },
+  "metadata with U+0000": { ...transfer, details: { metadata: { key: "\0" } } },
+  "a hold without an id": { ...transfer, kind: { case: "holdPlaced", value: {} } },
+  "a hold whose id is no UUID": {
+    ...transfer,
+    kind: { case: "transactionPosted", value: { hold: { id: "1" } } },
+  },
+  "a reversal of no transaction": {
+    ...transfer,
+    kind: { case: "transactionPosted", value: { reversal: {} } },
+  },
   "no instant": without("occurredAt"),
   "an instant before 1970": { ...transfer, occurredAt: timestampFromMs(-1) },
   "an instant beyond the year 9999": {

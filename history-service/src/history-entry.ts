@@ -29,11 +29,24 @@ export interface HistoryEntry {
   readonly previousHead: Uint8Array;
 }
 
+/** What a caller wanted remembered with a change. */
+export interface EntryDetails {
+  readonly reference: string;
+  readonly description: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** An event of the journal, taken apart. */
 export interface DecodedEvent {
   readonly transactionId: string;
   readonly occurredAtMs: number;
   readonly requestId: string;
+  /** Undefined when the event has none. */
+  readonly details: EntryDetails | undefined;
+  /** The hold placed, captured, released or expired; undefined when none. */
+  readonly holdId: string | undefined;
+  /** The transaction that this one takes back; undefined when none. */
+  readonly reversesTransactionId: string | undefined;
   /** SHA-256 over the bytes: the head of each of its wallets. */
   readonly hash: Uint8Array;
   readonly bytes: Uint8Array;
@@ -51,6 +64,10 @@ const currencyPattern = /^[A-Z][A-Z0-9]{2,11}$/;
 const headLength = 32;
 const userIdLengthMax = 100;
 const requestIdLengthMax = 255;
+const referenceLengthMax = 255;
+const descriptionLengthMax = 500;
+const metadataKeyLengthMax = 40;
+const metadataValueLengthMax = 500;
 // RFC 3339 ends with the year 9999.
 const occurredAtMsMax = 253_402_300_799_999;
 const nanosPerMs = 1_000_000;
@@ -82,6 +99,9 @@ export function decodeEvent(bytes: Uint8Array): DecodedEvent {
     transactionId: event.transactionId,
     occurredAtMs: occurredAtMs(event),
     requestId: event.requestId,
+    details: detailsOf(event),
+    holdId: holdIdOf(event),
+    reversesTransactionId: reversesTransactionIdOf(event),
     hash: hash("sha256", bytes, "buffer"),
     bytes,
     entries: event.changes.map((change) => entryOf(change, kind)),
@@ -101,6 +121,36 @@ function occurredAtMs({ occurredAt }: WalletEvent): number {
   check(ms >= 0 && ms <= occurredAtMsMax, "its occurred_at is missing or out of range");
   check((occurredAt?.nanos ?? 0) % nanosPerMs === 0, "its occurred_at is finer than milliseconds");
   return ms;
+}
+
+function detailsOf({ details }: WalletEvent): EntryDetails | undefined {
+  if (details === undefined) return undefined;
+  const { reference, description, metadata } = details;
+  check(isText(reference, 0, referenceLengthMax), "its reference is no such text");
+  check(isText(description, 0, descriptionLengthMax), "its description is no such text");
+  for (const [key, value] of Object.entries(metadata)) {
+    const fits = isText(key, 0, metadataKeyLengthMax) && isText(value, 0, metadataValueLengthMax);
+    check(fits, "its metadata has a pair that is no such texts");
+  }
+  return { reference, description, metadata };
+}
+
+function holdIdOf({ kind }: WalletEvent): string | undefined {
+  const ofHold =
+    kind.case === "holdPlaced" ||
+    kind.case === "holdReleased" ||
+    (kind.case === "transactionPosted" && kind.value.hold !== undefined);
+  if (!ofHold) return undefined;
+  const holdId = kind.value.hold?.id ?? "";
+  check(uuidPattern.test(holdId), "its hold has no UUID in lower case");
+  return holdId;
+}
+
+function reversesTransactionIdOf({ kind }: WalletEvent): string | undefined {
+  if (kind.case !== "transactionPosted" || kind.value.reversal === undefined) return undefined;
+  const { transactionId } = kind.value.reversal;
+  check(uuidPattern.test(transactionId), "it reverses a transaction that is no UUID in lower case");
+  return transactionId;
 }
 
 function entryOf(change: WalletChange, kind: string): HistoryEntry {

@@ -1,15 +1,19 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type {
   EntrySchema,
   GetStatementResponseSchema,
+  GetTransactionResponseSchema,
   ParkedEventSchema,
   ReconcileResponseSchema,
+  ReversedBySchema,
   VerifyWalletResponseSchema,
 } from "@pelikuni/gen/history/v1/history_service_pb";
+import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { type WalletStatus, WalletStatusSchema } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { amountText, storedUnits } from "./amount-units.ts";
 import type { StoredEntry } from "./entry-store.ts";
+import type { StoredEvent } from "./event-store.ts";
 import type { ParkedEvent } from "./parked-event-store.ts";
 import type { Difference, ReconciliationSummary } from "./reconciliation.ts";
 import type { StatementPart, StatementPeriod } from "./statement.ts";
@@ -23,13 +27,39 @@ const statusNumbers = new Map<string, WalletStatus>(
 
 /** An entry as the contract writes it. */
 export function entryMessage(entry: StoredEntry): MessageInitShape<typeof EntrySchema> {
-  const { occurredAt, status, ...same } = entry;
+  const { occurredAt, status, details, holdId, reversesTransactionId, ...same } = entry;
   return {
     ...same,
+    ...(details ? { details } : {}),
+    holdId: holdId ?? "",
+    reversesTransactionId: reversesTransactionId ?? "",
     occurredAt: timestampFromDate(occurredAt),
     available: amountText(storedUnits(entry.balance) - storedUnits(entry.held)),
     status: statusNumbers.get(status) ?? 0,
   };
+}
+
+/** A transaction with what took it back, as the contract writes it. */
+export function transactionMessage(
+  { position, bytes }: StoredEvent,
+  reversals: readonly StoredEvent[],
+): MessageInitShape<typeof GetTransactionResponseSchema> {
+  return {
+    position,
+    event: fromBinary(WalletEventSchema, bytes),
+    eventBytes: Uint8Array.from(bytes),
+    reversedBy: reversals.map(reversedByMessage),
+  };
+}
+
+function reversedByMessage({
+  transactionId,
+  position,
+  bytes,
+}: StoredEvent): MessageInitShape<typeof ReversedBySchema> {
+  const { kind } = fromBinary(WalletEventSchema, bytes);
+  const legs = kind.case === "transactionPosted" ? (kind.value.reversal?.legs ?? []) : [];
+  return { transactionId, position, legs };
 }
 
 /** A part of a statement as the contract writes it. */

@@ -1,4 +1,3 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import {
   type Client,
@@ -8,7 +7,6 @@ import {
   type ServiceImpl,
 } from "@connectrpc/connect";
 import { Direction, type HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
-import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
@@ -16,13 +14,14 @@ import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import { readCompleteness } from "./completeness.ts";
 import { findLatestEntry, listEntries } from "./entry-store.ts";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { findTransaction } from "./event-store.ts";
+import { findReversals, findTransaction } from "./event-store.ts";
 import { readFault, refusalError } from "./history-errors.ts";
 import {
   entryMessage,
   parkedMessage,
   reconcileMessage,
   statementMessage,
+  transactionMessage,
   verificationMessage,
 } from "./history-messages.ts";
 import { firstMsFrom, lastMsUntil } from "./instants.ts";
@@ -51,6 +50,7 @@ export interface HistoryRpcParts {
 
 const pageSizeDefault = 100;
 const findingsSentMax = 100;
+const reversalsSentMax = 1_000;
 const reconcileWaitMsMax = 30_000;
 
 /** The handlers of HistoryService. Requests have passed the contract's rules when they get here. */
@@ -87,8 +87,10 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
       const event = await orUnavailable(pool.read((sql) => findTransaction(sql, id)));
       if (event === undefined)
         throw refusalError({ reason: "TRANSACTION_NOT_FOUND", transactionId });
-      const { position, bytes } = event;
-      return { position, event: fromBinary(WalletEventSchema, bytes), eventBytes: bytes };
+      const reversals = await orUnavailable(
+        pool.read((sql) => findReversals(sql, id, reversalsSentMax)),
+      );
+      return transactionMessage(event, reversals);
     },
 
     async getBalanceAt({ walletId, at, minPosition }, context) {

@@ -8,10 +8,32 @@ import type { ArrivedMessage } from "../src/parked-event-store.ts";
 
 type EventInit = Exclude<MessageInitShape<typeof WalletEventSchema>, { $typeName: string }>;
 
-interface MadeWallet {
-  version: bigint;
-  units: bigint;
-  head: Uint8Array;
+/** A wallet as the events so far make it; amounts are ten-thousandths. */
+export interface MadeWallet {
+  readonly currency: string;
+  readonly version: bigint;
+  readonly units: bigint;
+  readonly held: bigint;
+  readonly status: WalletStatus;
+  readonly head: Uint8Array;
+}
+
+/** A movement; an end that is no made wallet's id is an account outside. */
+export interface MadeLeg {
+  readonly from: string;
+  readonly to: string;
+  readonly units: bigint;
+}
+
+/** An event of any kind. */
+export interface MadeEvent {
+  readonly kind: NonNullable<EventInit["kind"]>;
+  readonly legs?: readonly MadeLeg[];
+  /** A wallet that is touched without a leg, or that becomes something beside its balance. */
+  readonly wallet?: { readonly id: string; readonly held?: bigint; readonly status?: WalletStatus };
+  readonly details?: NonNullable<EventInit["details"]>;
+  /** One second after the event before when it is left out: milliseconds since 1970. */
+  readonly occurredAtMs?: number;
 }
 
 /** Makes a journal as the wallet-service would: valid events in segments with their hashes. */
@@ -20,15 +42,17 @@ export interface JournalMaker {
   readonly messages: ArrivedMessage[];
   readonly wallets: ReadonlyMap<string, MadeWallet>;
   /** Creates a wallet and gives its id. */
-  createWallet(): string;
+  createWallet(currency?: string): string;
   fund(walletId: string, units: bigint): void;
   transfer(fromId: string, toId: string, units: bigint): void;
+  /** Makes an event of any kind, and gives its transaction. */
+  append(event: MadeEvent): string;
   /** Ends the segment: the last event carries its hash. */
   endSegment(): void;
 }
 
-const startMs = Date.UTC(2026, 0, 1);
-const currency = "USD";
+/** When the first event of a journal occurred. */
+export const startMs = Date.UTC(2026, 0, 1);
 
 /** @param seed makes the ids: two makers with one seed make the same journal */
 export function createJournalMaker(seed: string): JournalMaker {
@@ -37,70 +61,68 @@ export function createJournalMaker(seed: string): JournalMaker {
   let hashes: Buffer[] = [];
   let journalHash: Uint8Array = new Uint8Array();
 
-  function append(
-    kind: NonNullable<EventInit["kind"]>,
-    legs: NonNullable<EventInit["legs"]>,
-    moves: readonly (readonly [walletId: string, units: bigint])[],
-  ): void {
+  /** What a wallet becomes; one that is not there yet comes into being. */
+  function become(id: string, { legs = [], wallet, kind }: MadeEvent): MadeWallet {
+    const before = wallets.get(id);
+    const own = wallet?.id === id ? wallet : undefined;
+    const opened = { currency: "USD", version: -1n, units: 0n, held: 0n, head: new Uint8Array() };
+    const was = before ?? { ...opened, status: WalletStatus.ACTIVE };
+    if ((before === undefined) !== (kind.case === "walletCreated")) throw new Error("No wallet.");
+    return {
+      ...was,
+      version: was.version + 1n,
+      units: was.units + netOf(id, legs),
+      held: was.held + (own?.held ?? 0n),
+      status: own?.status ?? was.status,
+    };
+  }
+
+  function append(made: MadeEvent, currency = "USD"): string {
+    const { kind, legs = [], wallet, details, occurredAtMs } = made;
     const position = BigInt(messages.length + 1);
-    const changes = moves.map(([walletId, units]) => {
-      const before = wallets.get(walletId);
-      return {
-        walletId,
-        userId: `owner of ${walletId}`,
-        currency,
-        version: before ? before.version + 1n : 0n,
-        balance: amountText((before?.units ?? 0n) + units),
-        held: amountText(0n),
-        status: WalletStatus.ACTIVE,
-        amount: amountText(units),
-        previousHead: before?.head ?? new Uint8Array(),
-      };
-    });
+    const transactionId = uuidOf(`${seed} transaction ${position}`);
+    const ends = legs.flatMap(({ from, to }) => [from, to]).filter((id) => wallets.has(id));
+    const touched = new Set(wallet === undefined ? ends : [wallet.id, ...ends]);
+    const became = new Map(
+      [...touched].map((id) => {
+        const after = become(id, made);
+        return [id, after.version === 0n ? { ...after, currency } : after];
+      }),
+    );
     const event = create(WalletEventSchema, {
-      transactionId: uuidOf(`${seed} transaction ${position}`),
-      occurredAt: timestampFromMs(startMs + 1_000 * messages.length),
+      transactionId,
+      occurredAt: timestampFromMs(occurredAtMs ?? startMs + 1_000 * messages.length),
       requestId: `request ${position}`,
-      legs,
-      changes,
+      legs: legs.map((leg) => legMessage(leg, wallets)),
+      changes: [...became].map(([id, after]) => changeMessage(id, wallets.get(id), after)),
       kind,
+      ...(details ? { details } : {}),
     });
     const bytes = toBinary(WalletEventSchema, event);
     const head = sha256(bytes);
-    for (const [walletId, units] of moves) {
-      const before = wallets.get(walletId);
-      const version = before ? before.version + 1n : 0n;
-      wallets.set(walletId, { version, units: (before?.units ?? 0n) + units, head });
-    }
+    for (const [id, after] of became) wallets.set(id, { ...after, head });
     hashes.push(head);
     const origin = { topic: "test", partition: 0, offset: position };
     messages.push({ position, bytes, journalHash: undefined, origin });
+    return transactionId;
   }
 
   return {
     messages,
     wallets,
-    createWallet() {
-      const walletId = uuidOf(`${seed} wallet ${wallets.size}`);
-      append({ case: "walletCreated", value: {} }, [], [[walletId, 0n]]);
-      return walletId;
+    append: (event) => append(event),
+    createWallet(currency) {
+      const id = uuidOf(`${seed} wallet ${wallets.size}`);
+      append({ kind: { case: "walletCreated", value: {} }, wallet: { id } }, currency);
+      return id;
     },
     fund(walletId, units) {
-      append(
-        { case: "walletFunded", value: {} },
-        [leg(undefined, walletId, units)],
-        [[walletId, units]],
-      );
+      const legs = [{ from: "external", to: walletId, units }];
+      append({ kind: { case: "walletFunded", value: {} }, legs });
     },
     transfer(fromId, toId, units) {
-      append(
-        { case: "transferCompleted", value: {} },
-        [leg(fromId, toId, units)],
-        [
-          [fromId, -units],
-          [toId, units],
-        ],
-      );
+      const legs = [{ from: fromId, to: toId, units }];
+      append({ kind: { case: "transferCompleted", value: {} }, legs });
     },
     endSegment() {
       const last = messages.length - 1;
@@ -115,18 +137,40 @@ export function createJournalMaker(seed: string): JournalMaker {
   };
 }
 
-function leg(
-  fromId: string | undefined,
-  toId: string,
-  units: bigint,
-): NonNullable<EventInit["legs"]>[number] {
-  const outside = { case: "account", value: "external" } as const;
+function netOf(id: string, legs: readonly MadeLeg[]): bigint {
+  const signed = legs.map(({ from, to, units }) => {
+    return (to === id ? units : 0n) - (from === id ? units : 0n);
+  });
+  return signed.reduce((sum, units) => sum + units, 0n);
+}
+
+function changeMessage(
+  walletId: string,
+  before: MadeWallet | undefined,
+  { currency, version, units, held, status }: MadeWallet,
+): NonNullable<EventInit["changes"]>[number] {
   return {
-    from: { side: fromId === undefined ? outside : { case: "walletId", value: fromId } },
-    to: { side: { case: "walletId", value: toId } },
-    amount: amountText(units),
+    walletId,
+    userId: `owner of ${walletId}`,
     currency,
+    version,
+    balance: amountText(units),
+    held: amountText(held),
+    status,
+    amount: amountText(units - (before?.units ?? 0n)),
+    previousHead: before?.head ?? new Uint8Array(),
   };
+}
+
+function legMessage(
+  { from, to, units }: MadeLeg,
+  wallets: ReadonlyMap<string, MadeWallet>,
+): NonNullable<EventInit["legs"]>[number] {
+  const side = (id: string): NonNullable<NonNullable<EventInit["legs"]>[number]["from"]> => {
+    return { side: { case: wallets.has(id) ? "walletId" : "account", value: id } };
+  };
+  const currency = (wallets.get(from) ?? wallets.get(to))?.currency ?? "USD";
+  return { from: side(from), to: side(to), amount: amountText(units), currency };
 }
 
 /** SHA-256. */

@@ -222,7 +222,7 @@ test("an invented entry is found, above what is complete too", async () => {
     await bed.owner`
       insert into entries
       select wallet_id, 77, ${position}, transaction_id, occurred_at, kind, amount, currency,
-        balance, held, status, user_id, request_id, head
+        balance, held, status, user_id, request_id, details, hold_id, reverses_transaction_id, head
       from entries where wallet_id = ${alice} and version = 3`;
     expect(await findInJournal()).toEqual([
       expect.objectContaining({ walletId: alice, version: 77n, position: BigInt(position) }),

@@ -311,7 +311,7 @@ export declare type GetTransactionResponse = Message<"pelikuni.history.v1.GetTra
   eventBytes: Uint8Array;
 
   /**
-   * The transactions that take it back, in the order of positions; as many as there are.
+   * The transactions that take it back, in the order of positions: the first 1,000 of them.
    *
    * @generated from field: repeated pelikuni.history.v1.ReversedBy reversed_by = 4;
    */
