@@ -19,8 +19,6 @@ import type { Difference, ReconciliationSummary } from "./reconciliation.ts";
 import type { StatementPart, StatementPeriod } from "./statement.ts";
 import type { WalletVerification } from "./wallet-verification.ts";
 
-const parkedValueBytesMax = 65_536;
-
 const statusNumbers = new Map<string, WalletStatus>(
   WalletStatusSchema.values.map(({ localName, number }) => [localName, number]),
 );
@@ -111,7 +109,7 @@ export function parkedMessage(parked: ParkedEvent): MessageInitShape<typeof Park
     offset,
     reason,
     parkedAt: timestampFromDate(parkedAt),
-    value: value.subarray(0, parkedValueBytesMax),
+    value,
     ...(replayedAt ? { replayedAt: timestampFromDate(replayedAt) } : {}),
   };
 }

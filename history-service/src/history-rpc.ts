@@ -171,11 +171,10 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
     async listParkedEvents({ pageSize, pageToken }) {
       const limit = pageSize || pageSizeDefault;
       const behind = pageStart("parked", pageToken) ?? 0n;
-      const parked = await orUnavailable(pool.read((sql) => listParked(sql, behind, limit + 1)));
-      const shown = parked.slice(0, limit);
+      const page = await orUnavailable(pool.read((sql) => listParked(sql, behind, limit)));
       return {
-        parkedEvents: shown.map(parkedMessage),
-        nextPageToken: nextToken("parked", parked.length > limit, shown.at(-1)?.id),
+        parkedEvents: page.shown.map(parkedMessage),
+        nextPageToken: nextToken("parked", page.hasMore, page.shown.at(-1)?.id),
       };
     },
 

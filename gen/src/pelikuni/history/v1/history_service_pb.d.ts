@@ -1405,7 +1405,7 @@ export declare const CurrencySumSchema: GenMessage<CurrencySum>;
  */
 export declare type ListParkedEventsRequest = Message<"pelikuni.history.v1.ListParkedEventsRequest"> & {
   /**
-   * How many to return, 0 to 1,000; 0 means 100.
+   * How many to return, 0 to 1,000; 0 means 100. A page of large messages is shorter.
    *
    * @generated from field: int32 page_size = 1;
    */
