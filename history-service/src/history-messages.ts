@@ -14,6 +14,7 @@ import { type WalletStatus, WalletStatusSchema } from "@pelikuni/gen/wallet/v1/w
 import { amountText, storedUnits } from "./amount-units.ts";
 import type { StoredEntry } from "./entry-store.ts";
 import type { StoredEvent } from "./event-store.ts";
+import type { JournalProgress } from "./journal-verification.ts";
 import type { ParkedEvent } from "./parked-event-store.ts";
 import type { Difference, ReconciliationSummary } from "./reconciliation.ts";
 import type { StatementPart, StatementPeriod } from "./statement.ts";
@@ -97,6 +98,21 @@ export function verificationMessage({
 }: WalletVerification): MessageInitShape<typeof VerifyWalletResponseSchema> {
   const valid = finding === undefined;
   return { valid, verifiedVersions, head, ...(finding ? { finding } : {}) };
+}
+
+/** How far a verification of the journal has come, as the contract writes it. */
+export function progressMessage({
+  verifiedTo,
+  journalHash = new Uint8Array(),
+  hashPosition,
+}: Omit<JournalProgress, "findings">): {
+  verifiedTo: bigint;
+  journalHash: Uint8Array<ArrayBuffer>;
+  hashPosition: bigint;
+  uncoveredCount: bigint;
+} {
+  const uncoveredCount = verifiedTo - hashPosition;
+  return { verifiedTo, journalHash: Uint8Array.from(journalHash), hashPosition, uncoveredCount };
 }
 
 /** A parked message as the contract writes it. */
