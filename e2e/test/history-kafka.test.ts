@@ -1,5 +1,7 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { createKafka, type UsedKafka } from "@pelikuni/runtime/kafka";
 import { createLogger } from "@pelikuni/runtime/logger";
 import type { Message } from "kafkajs";
@@ -11,6 +13,12 @@ import { describeOverKafka } from "../src/test-kafka.ts";
 const quiet = createLogger("test", { level: "silent", format: "json" });
 // A consumer group settles in a few seconds, and later after a member was lost.
 const timeout = 40_000;
+
+function withWalletId(bytes: Uint8Array, walletId: string): Buffer {
+  const event = fromBinary(WalletEventSchema, bytes);
+  for (const change of event.changes) change.walletId = walletId;
+  return Buffer.from(toBinary(WalletEventSchema, event));
+}
 
 await describeOverKafka("history over Kafka", (cluster) => {
   let kafka: UsedKafka;
@@ -137,10 +145,11 @@ await describeOverKafka("history over Kafka", (cluster) => {
       { partition: 2, value, headers: { position: "-1" } },
       { partition: 2, value, headers: { position: ["1", "2"] } },
       { partition: 3, value, headers: { position: String(position), journal_hash: "none" } },
+      { partition: 3, value: withWalletId(eventBytes, "a\0b"), headers: { position: "9" } },
     ]);
     const last = await move(20);
     const parked = async () => (await bed.history.getCompleteness({})).parkedCount;
-    await expect.poll(parked, { timeout }).toBe(6n);
+    await expect.poll(parked, { timeout }).toBe(7n);
     await expectWhole(last);
     const listed = [];
     let pageToken = "";
@@ -150,7 +159,7 @@ await describeOverKafka("history over Kafka", (cluster) => {
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
     expect(listed.map(({ partition }) => partition).toSorted((one, other) => one - other)).toEqual([
-      1, 1, 2, 2, 2, 3,
+      1, 1, 2, 2, 2, 3, 3,
     ]);
     const poison = listed.find((each) => Buffer.from(each.value).toString() === "poison");
     expect(poison).toMatchObject({

@@ -59,7 +59,11 @@ create table parked_events (
   position bigint,
   journal_hash bytea,
   value bytea not null,
+  value_hash bytea not null generated always as (sha256(value)) stored,
   reason text not null,
   parked_at timestamptz not null default clock_timestamp(),
-  unique (topic, partition, message_offset)
+  -- A topic that was made anew has other messages at the same offsets.
+  unique (topic, partition, message_offset, value_hash)
 );
+-- The beginning of a long value is read without the rest.
+alter table parked_events alter value set storage external;

@@ -1,8 +1,9 @@
-const amountPattern = /^-?[0-9]{1,15}\.[0-9]{4}$/;
+// Each amount has one spelling: no needless zero in front, and no negative zero.
+const amountPattern = /^(?!-0\.0000)-?(?:0|[1-9][0-9]{0,14})\.[0-9]{4}$/;
 const unitsPerOne = 10_000n;
 const decimals = 4;
 
-/** Reads an amount with exactly four decimals as ten-thousandths; undefined for anything else. */
+/** Reads an amount as the contract writes it, as ten-thousandths; undefined for anything else. */
 export function unitsOf(text: string): bigint | undefined {
   if (!amountPattern.test(text)) return undefined;
   const point = text.length - decimals - 1;

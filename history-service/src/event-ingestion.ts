@@ -103,8 +103,8 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
   }
 
   async function park(message: ArrivedMessage, reason: string): Promise<void> {
-    logger.error({ ...message.origin, reason }, "A message was parked.");
-    await writer.call((sql) => parkMessage(sql, message, reason));
+    const isNew = await writer.call((sql) => parkMessage(sql, message, reason));
+    if (isNew) logger.error({ ...message.origin, reason }, "A message was parked.");
   }
 
   /** Batches are stored one after the other: what comes behind a fork must not get in. */
@@ -209,8 +209,8 @@ function placeEvent({ position, bytes, journalHash }: ArrivedMessage): PlacedEve
   try {
     return { ...decodeEvent(bytes), position, journalHash };
   } catch (error) {
-    if (error instanceof UndecodableEvent) return error.message;
-    throw error;
+    // One message that nobody has thought of must not hold up all others.
+    return error instanceof UndecodableEvent ? error.message : `It cannot be read: ${error}`;
   }
 }
 

@@ -290,11 +290,15 @@ export async function findAnchorBefore(
   return rows[0];
 }
 
-/** The first segment end at a position or behind it. */
-export async function findAnchorFrom(sql: Sql, position: bigint): Promise<bigint | undefined> {
+/** The first segment end at a position or behind it, up to another one. */
+export async function findAnchorFrom(
+  sql: Sql,
+  { position, upTo }: { position: bigint; upTo: bigint },
+): Promise<bigint | undefined> {
   const rows = await sql<{ position: bigint }[]>`
     select position from events
-    where position >= ${position} and journal_hash is not null order by position limit 1`;
+    where position >= ${position} and position <= ${upTo} and journal_hash is not null
+    order by position limit 1`;
   return rows[0]?.position;
 }
 

@@ -154,12 +154,33 @@ const mistakes: Record<string, EventInit> = {
   },
   "a leg without a change": { ...transfer, changes: [aliceChange] },
   "a leg with one side": { ...transfer, legs: [{ ...leg, to: {} }] },
+  "a leg in another currency than its wallets": {
+    ...transfer,
+    legs: [{ ...leg, currency: "EUR" }],
+  },
+  "a leg of an account that cannot be stored": {
+    ...transfer,
+    legs: [leg, { ...leg, from: { side: { case: "account", value: "a\0b" } } }],
+  },
+  "an amount with needless zeros": { ...transfer, legs: [{ ...leg, amount: "025.5000" }] },
+  "a balance of minus nothing": withChange({ balance: "-0.0000", held: "0.0000" }),
   "a leg of nothing": { ...transfer, legs: [{ ...leg, amount: "0.0000" }] },
 };
 
 test.for(Object.keys(mistakes))("an event with %s is not taken for one", (name) => {
   const bytes = encode(mistakes[name] ?? {});
   expect(() => decodeEvent(bytes)).toThrow(/^Not an event of the journal: /);
+});
+
+test("a reason never repeats text that was not checked", () => {
+  const walletId = "a\0b";
+  const side = { side: { case: "walletId", value: walletId } } as const;
+  const poison = {
+    ...transfer,
+    legs: [{ ...leg, to: side }],
+    changes: [aliceChange, { ...bobChange, walletId }],
+  };
+  expect(() => decodeEvent(encode(poison))).toThrow(/whose id is no UUID in lower case\.$/);
 });
 
 test("bytes that are no message are not taken for an event", () => {

@@ -64,6 +64,7 @@ const currencyPattern = /^[A-Z][A-Z0-9]{2,11}$/;
 const headLength = 32;
 const userIdLengthMax = 100;
 const requestIdLengthMax = 255;
+const accountLengthMax = 50;
 const referenceLengthMax = 255;
 const descriptionLengthMax = 500;
 const metadataKeyLengthMax = 40;
@@ -94,6 +95,7 @@ export function decodeEvent(bytes: Uint8Array): DecodedEvent {
   check(event.changes.length > 0, "it changes no wallet");
   const kind = kindNames.get(event.kind.case ?? "");
   if (kind === undefined) throw undecodable("it is of a kind that this release does not know");
+  const entries = event.changes.map((change) => entryOf(change, kind));
   checkLegs(event);
   return {
     transactionId: event.transactionId,
@@ -104,7 +106,7 @@ export function decodeEvent(bytes: Uint8Array): DecodedEvent {
     reversesTransactionId: reversesTransactionIdOf(event),
     hash: hash("sha256", bytes, "buffer"),
     bytes,
-    entries: event.changes.map((change) => entryOf(change, kind)),
+    entries,
   };
 }
 
@@ -183,32 +185,39 @@ function entryOf(change: WalletChange, kind: string): HistoryEntry {
   };
 }
 
-/** What each wallet's change added must be what the legs moved. */
+/**
+ * What each wallet's change added must be what the legs moved, in the wallet's own currency. The
+ * changes were checked before: only their ids can stand in a reason.
+ */
 function checkLegs({ legs, changes }: WalletEvent): void {
-  const moved = new Map<string, bigint>();
-  const add = (side: Side | undefined, units: bigint): void => {
-    if (side?.side.case !== "walletId") return;
-    moved.set(side.side.value, (moved.get(side.side.value) ?? 0n) + units);
+  const changed = new Map(
+    changes.map(({ walletId, currency }) => [walletId, { currency, units: 0n }]),
+  );
+  check(changed.size === changes.length, "it changes a wallet twice");
+  const move = (side: Side | undefined, currency: string, units: bigint): void => {
+    const { case: kind, value = "" } = side?.side ?? {};
+    if (kind === "account") check(isText(value, 1, accountLengthMax), "a leg has no such account");
+    if (kind !== "walletId") return;
+    const wallet = changed.get(value);
+    if (!wallet) throw undecodable("a leg moves money of a wallet that it does not change");
+    check(wallet.currency === currency, "a leg has another currency than its wallet");
+    wallet.units += units;
   };
   for (const leg of legs) {
     const units = legUnits(leg);
-    add(leg.from, -units);
-    add(leg.to, units);
+    move(leg.from, leg.currency, -units);
+    move(leg.to, leg.currency, units);
   }
   for (const { walletId, amount } of changes) {
-    const fits = unitsOf(amount) === (moved.get(walletId) ?? 0n);
+    const fits = unitsOf(amount) === changed.get(walletId)?.units;
     check(fits, `its change of wallet ${walletId} is not what its legs move`);
-    moved.delete(walletId);
   }
-  check(moved.size === 0, "a leg moves money of a wallet that it does not change");
-  const wallets = new Set(changes.map(({ walletId }) => walletId));
-  check(wallets.size === changes.length, "it changes a wallet twice");
 }
 
-function legUnits({ from, to, amount }: Leg): bigint {
+function legUnits({ from, to, amount, currency }: Leg): bigint {
   const units = unitsOf(amount);
   const sides = from?.side.case !== undefined && to?.side.case !== undefined;
-  if (units === undefined || units <= 0n || !sides)
+  if (units === undefined || units <= 0n || !sides || !currencyPattern.test(currency))
     throw undecodable("one of its legs is not whole");
   return units;
 }

@@ -14,12 +14,11 @@ import { type WalletStatus, WalletStatusSchema } from "@pelikuni/gen/wallet/v1/w
 import { amountText, storedUnits } from "./amount-units.ts";
 import type { StoredEntry } from "./entry-store.ts";
 import type { StoredEvent } from "./event-store.ts";
+import type { JournalProgress } from "./journal-verification.ts";
 import type { ParkedEvent } from "./parked-event-store.ts";
 import type { Difference, ReconciliationSummary } from "./reconciliation.ts";
 import type { StatementPart, StatementPeriod } from "./statement.ts";
 import type { WalletVerification } from "./wallet-verification.ts";
-
-const parkedValueBytesMax = 65_536;
 
 const statusNumbers = new Map<string, WalletStatus>(
   WalletStatusSchema.values.map(({ localName, number }) => [localName, number]),
@@ -101,6 +100,21 @@ export function verificationMessage({
   return { valid, verifiedVersions, head, ...(finding ? { finding } : {}) };
 }
 
+/** How far a verification of the journal has come, as the contract writes it. */
+export function progressMessage({
+  verifiedTo,
+  journalHash = new Uint8Array(),
+  hashPosition,
+}: Omit<JournalProgress, "findings">): {
+  verifiedTo: bigint;
+  journalHash: Uint8Array<ArrayBuffer>;
+  hashPosition: bigint;
+  uncoveredCount: bigint;
+} {
+  const uncoveredCount = verifiedTo - hashPosition;
+  return { verifiedTo, journalHash: Uint8Array.from(journalHash), hashPosition, uncoveredCount };
+}
+
 /** A parked message as the contract writes it. */
 export function parkedMessage(parked: ParkedEvent): MessageInitShape<typeof ParkedEventSchema> {
   const { id, topic, partition, offset, reason, value, parkedAt, replayedAt } = parked;
@@ -111,7 +125,7 @@ export function parkedMessage(parked: ParkedEvent): MessageInitShape<typeof Park
     offset,
     reason,
     parkedAt: timestampFromDate(parkedAt),
-    value: value.subarray(0, parkedValueBytesMax),
+    value,
     ...(replayedAt ? { replayedAt: timestampFromDate(replayedAt) } : {}),
   };
 }

@@ -19,6 +19,7 @@ import { readFault, refusalError } from "./history-errors.ts";
 import {
   entryMessage,
   parkedMessage,
+  progressMessage,
   reconcileMessage,
   statementMessage,
   transactionMessage,
@@ -31,6 +32,7 @@ import { formatPageToken, parsePageToken } from "./page-token.ts";
 import { replayParkedEvent } from "./parked-event-replay.ts";
 import { listParked } from "./parked-event-store.ts";
 import { reconcile } from "./reconciliation.ts";
+import { awaitSegmentEnd } from "./segment-end.ts";
 import { makeStatement } from "./statement.ts";
 import { verifyWallet } from "./wallet-verification.ts";
 import { watchWallet } from "./wallet-watch.ts";
@@ -52,6 +54,8 @@ const pageSizeDefault = 100;
 const findingsSentMax = 100;
 const reversalsSentMax = 1_000;
 const reconcileWaitMsMax = 30_000;
+// The end of a segment arrives with its other events, or soon after them.
+const segmentEndWaitMs = 3_000;
 
 /** The handlers of HistoryService. Requests have passed the contract's rules when they get here. */
 export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistoryService> {
@@ -59,6 +63,11 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
 
   function completeTo(minPosition: bigint, context: HandlerContext): Promise<bigint> {
     return orUnavailable(awaitComplete(pool, tail, minPosition, patienceOf(context)));
+  }
+
+  function segmentEnd(position: bigint, { signal }: HandlerContext): Promise<bigint> {
+    const ending = { pool, tail, waitMs: segmentEndWaitMs, signal };
+    return orUnavailable(awaitSegmentEnd(ending, position));
   }
 
   return {
@@ -126,21 +135,22 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
     },
 
     async verifyWallet({ walletId, minPosition }, context) {
-      const to = await completeTo(minPosition, context);
+      const to = await segmentEnd(await completeTo(minPosition, context), context);
       const result = await orUnavailable(verifyWallet(pool, walletId.toLowerCase(), to));
       if (result === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
       return verificationMessage(result);
     },
 
     async *verifyJournal({ fromPosition, toPosition }, context) {
-      const end = await completeTo(0n, context);
-      const toEnd = toPosition === 0n || toPosition >= end;
-      const range = { from: fromPosition || 1n, to: toEnd ? end : toPosition, toEnd };
+      const complete = await completeTo(0n, context);
+      const toEnd = toPosition === 0n || toPosition >= complete;
+      const to = await segmentEnd(toEnd ? complete : toPosition, context);
+      const range = { from: fromPosition || 1n, to, toEnd };
       let count = 0n;
-      let last = { verifiedTo: 0n, journalHash: new Uint8Array() };
+      let last = progressMessage({ verifiedTo: 0n, journalHash: undefined, hashPosition: 0n });
       for await (const progress of orUnavailableStream(verifyJournal(pool, range))) {
-        const { verifiedTo, journalHash = new Uint8Array(), findings } = progress;
-        last = { verifiedTo, journalHash: Uint8Array.from(journalHash) };
+        const { findings } = progress;
+        last = progressMessage(progress);
         for (const finding of findings) {
           count += 1n;
           if (count <= findingsSentMax) yield { ...last, finding, findingCount: count };
@@ -171,11 +181,10 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
     async listParkedEvents({ pageSize, pageToken }) {
       const limit = pageSize || pageSizeDefault;
       const behind = pageStart("parked", pageToken) ?? 0n;
-      const parked = await orUnavailable(pool.read((sql) => listParked(sql, behind, limit + 1)));
-      const shown = parked.slice(0, limit);
+      const page = await orUnavailable(pool.read((sql) => listParked(sql, behind, limit)));
       return {
-        parkedEvents: shown.map(parkedMessage),
-        nextPageToken: nextToken("parked", parked.length > limit, shown.at(-1)?.id),
+        parkedEvents: page.shown.map(parkedMessage),
+        nextPageToken: nextToken("parked", page.hasMore, page.shown.at(-1)?.id),
       };
     },
 

@@ -12,11 +12,14 @@ export interface JournalProgress {
   readonly findings: readonly Finding[];
   /** The hash of the last whole segment; undefined before the first one ends. */
   readonly journalHash: Uint8Array | undefined;
+  /** The last position of that segment; 0 before the first one ends. */
+  readonly hashPosition: bigint;
 }
 
 /** What to verify: positions from the first to the last one, both included. */
 export interface JournalRange {
   readonly from: bigint;
+  /** The end of a segment; what lies behind the last one's end is covered by no hash. */
   readonly to: bigint;
   /** Whether nothing lies above `to` but what is not complete yet. */
   readonly toEnd: boolean;
@@ -47,29 +50,34 @@ export async function* verifyJournal(
     const entries = await pool.read((sql) => readEntriesOfEvents(sql, { behind, upTo }));
     const findings = verifyPart({ behind, upTo }, events, entries, chain);
     verifiedTo = upTo;
-    yield { verifiedTo, findings, journalHash: chain.journalHash() };
+    yield { verifiedTo, findings, ...chain.reached() };
   }
-  if (!toEnd) return;
+  const strays = toEnd ? await findStrays(pool, to) : [];
+  yield { verifiedTo, findings: [...chain.end(verifiedTo), ...strays], ...chain.reached() };
+}
+
+async function findStrays(pool: DatabaseClient, behind: bigint): Promise<Finding[]> {
   const limit = strayEntriesMax;
-  const strays = await pool.read((sql) => findEntriesWithoutEvent(sql, { behind: to, limit }));
-  const findings = strays.map(entryWithoutEvent);
-  yield { verifiedTo, findings, journalHash: chain.journalHash() };
+  const strays = await pool.read((sql) => findEntriesWithoutEvent(sql, { behind, limit }));
+  return strays.map(entryWithoutEvent);
 }
 
 /**
  * Recomputes the hash of the segment that holds a position.
  *
- * @returns undefined when it fits, or when the segment's end has not arrived yet
+ * @param upTo where the last segment to look at ends
+ * @returns undefined when it fits
  * @throws DatabaseUnavailable
  */
 export async function verifySegment(
   pool: DatabaseClient,
   position: bigint,
+  upTo: bigint,
 ): Promise<Finding | undefined> {
-  const end = await pool.read((sql) => findAnchorFrom(sql, position));
-  if (end === undefined) return undefined;
+  const end = await pool.read((sql) => findAnchorFrom(sql, { position, upTo }));
   const anchor = await pool.read((sql) => findAnchorBefore(sql, position));
   const chain = createChain(anchor?.position ?? 0n, anchor?.journalHash);
+  if (end === undefined) return chain.end(upTo)[0];
   const limit = Number(eventsPerReadMax);
   for (let behind = anchor?.position ?? 0n; behind < end; behind += eventsPerReadMax) {
     const reached = behind;
@@ -143,7 +151,10 @@ function entryWithoutEvent(entry: {
 interface SegmentChain {
   /** @param known whether something is known to be wrong with the event or its entries */
   add(position: bigint, event: StoredEvent | undefined, known: boolean): Finding[];
-  journalHash(): Uint8Array | undefined;
+  /** Where the last whole segment ends, and its hash. */
+  reached(): Pick<JournalProgress, "journalHash" | "hashPosition">;
+  /** Tells, at the last position, of a segment that has not ended. */
+  end(position: bigint): Finding[];
 }
 
 function createChain(behind: bigint, anchor: Uint8Array | undefined): SegmentChain {
@@ -153,7 +164,14 @@ function createChain(behind: bigint, anchor: Uint8Array | undefined): SegmentCha
   let eventMissing = false;
 
   return {
-    journalHash: () => journalHash,
+    reached: () => ({ journalHash, hashPosition: firstPosition - 1n }),
+    end(position) {
+      if (position < firstPosition || eventMissing) return [];
+      const description =
+        `No journal hash covers the positions ${firstPosition} to ${position}: the end of their ` +
+        "segment has not arrived, or its hash was removed.";
+      return [{ position: firstPosition, walletId: "", version: 0n, description }];
+    },
     add(position, event, known) {
       eventMissing ||= event === undefined || (known && !isIntact(event));
       if (event === undefined) return [];

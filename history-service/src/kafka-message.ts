@@ -2,6 +2,7 @@ import type { IHeaders, KafkaMessage } from "kafkajs";
 import type { ArrivedMessage } from "./parked-event-store.ts";
 
 const positionPattern = /^[1-9][0-9]{0,18}$/;
+const hashPattern = /^[0-9a-f]{64}$/;
 const positionMax = 2n ** 63n - 1n;
 
 /** A message of the topic as it arrived, with what its headers say of it. */
@@ -10,25 +11,33 @@ export function arrivedMessage(
   partition: number,
   { offset, value, headers = {} }: KafkaMessage,
 ): ArrivedMessage {
-  const position = headerText(headers, "position");
-  const journalHash = headerText(headers, "journal_hash");
   return {
-    position: position === undefined ? undefined : parsePosition(position),
+    position: parsePosition(headerText(headers, "position")),
     bytes: value ?? new Uint8Array(),
-    // What is no hexadecimal text becomes bytes that are no hash.
-    journalHash: journalHash === undefined ? undefined : Buffer.from(journalHash, "hex"),
+    journalHash: parseHash(headerText(headers, "journal_hash")),
     origin: { topic, partition, offset: BigInt(offset) },
   };
 }
 
-function parsePosition(text: string): bigint | undefined {
-  if (!positionPattern.test(text)) return undefined;
+function parsePosition(text: string | undefined): bigint | undefined {
+  if (text === undefined || !positionPattern.test(text)) return undefined;
   const position = BigInt(text);
   return position <= positionMax ? position : undefined;
 }
 
-/** A header that stands there once; one that stands there twice says nothing. */
+/** What is no hash becomes bytes that are none: the message must not pass for one without a hash. */
+function parseHash(text: string | undefined): Uint8Array | undefined {
+  if (text === undefined) return undefined;
+  return hashPattern.test(text) ? Buffer.from(text, "hex") : new Uint8Array();
+}
+
+/**
+ * A header's text; undefined when it is not there, or has no value. One that stands there twice
+ * contradicts itself, and reads as one that makes no sense.
+ */
 function headerText(headers: IHeaders, name: string): string | undefined {
-  const value = headers[name];
-  return value === undefined || Array.isArray(value) ? undefined : value.toString();
+  // The types of kafkajs do not say that a header may have no value.
+  const value: IHeaders[string] | null = headers[name];
+  if (value === undefined || value === null) return undefined;
+  return Array.isArray(value) ? "" : value.toString();
 }

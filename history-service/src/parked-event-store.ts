@@ -31,32 +31,69 @@ export interface ParkedEvent extends MessageOrigin {
   readonly replayedAt: Date | null;
 }
 
-/** Puts a message aside; one that is parked already changes nothing. */
+const reasonLengthMax = 1_000;
+
+/**
+ * Puts a message aside; one that is parked already changes nothing.
+ *
+ * @returns whether it was not parked before
+ */
 export async function parkMessage(
   sql: Sql,
   { origin, position, journalHash, bytes }: ArrivedMessage,
   reason: string,
-): Promise<void> {
-  await sql`
+): Promise<boolean> {
+  const rows = await sql`
     insert into parked_events
       (topic, partition, message_offset, position, journal_hash, value, reason)
     values (${origin.topic}, ${origin.partition}, ${origin.offset}, ${position ?? null},
-      ${journalHash ? Buffer.from(journalHash) : null}, ${Buffer.from(bytes)}, ${reason})
-    on conflict do nothing`;
+      ${journalHash ? Buffer.from(journalHash) : null}, ${Buffer.from(bytes)},
+      ${storableReason(reason)})
+    on conflict do nothing returning id`;
+  return rows.length > 0;
 }
 
-/** Lists parked messages behind an id, oldest first. */
-export async function listParked(sql: Sql, behind: bigint, limit: number): Promise<ParkedEvent[]> {
-  return await sql<ParkedEvent[]>`
-    select ${parkedColumns(sql)} from parked_events p left join parked_event_replays r using (id)
-    where p.id > ${behind} order by p.id limit ${limit}`;
+/** A reason may quote a message, and Postgres stores no U+0000. */
+function storableReason(reason: string): string {
+  return reason.slice(0, reasonLengthMax).replaceAll("\0", "\\0");
+}
+
+/** A page of parked messages. */
+export interface ParkedPage {
+  /** Oldest first, with the beginnings of their values. */
+  readonly shown: readonly ParkedEvent[];
+  readonly hasMore: boolean;
+}
+
+const parkedValueBytesMax = 65_536;
+const parkedPageBytesMax = 2 * 1024 * 1024;
+
+/**
+ * Lists parked messages behind an id, oldest first: up to so many, fewer when they are large. Of
+ * each value the first 64 KiB are read.
+ */
+export async function listParked(sql: Sql, behind: bigint, limit: number): Promise<ParkedPage> {
+  const shown = await sql<(ParkedEvent & { count: bigint })[]>`
+    with page as (
+      select b.id, count(*) over () as count, row_number() over (order by b.id) as place,
+        sum(least(octet_length(b.value), ${parkedValueBytesMax})) over (order by b.id) as bytes
+      from (
+        select id, value from parked_events where id > ${behind} order by id limit ${limit + 1}
+      ) b
+    )
+    select page.count, ${parkedColumns(sql)},
+      substring(p.value from 1 for ${parkedValueBytesMax}) as value
+    from page join parked_events p using (id) left join parked_event_replays r using (id)
+    where page.place = 1 or (page.place <= ${limit} and page.bytes <= ${parkedPageBytesMax})
+    order by p.id`;
+  return { shown, hasMore: (shown[0]?.count ?? 0n) > BigInt(shown.length) };
 }
 
 /** Reads one parked message. */
 export async function findParked(sql: Sql, id: bigint): Promise<ParkedEvent | undefined> {
   const rows = await sql<ParkedEvent[]>`
-    select ${parkedColumns(sql)} from parked_events p left join parked_event_replays r using (id)
-    where p.id = ${id}`;
+    select ${parkedColumns(sql)}, p.value
+    from parked_events p left join parked_event_replays r using (id) where p.id = ${id}`;
   return rows[0];
 }
 
@@ -66,7 +103,7 @@ export async function noteReplay(
   id: bigint,
   outcome: { readonly reason: string } | { readonly replayedAt: Date },
 ): Promise<void> {
-  const reason = "reason" in outcome ? outcome.reason : null;
+  const reason = "reason" in outcome ? storableReason(outcome.reason) : null;
   const replayedAt = "replayedAt" in outcome ? outcome.replayedAt : null;
   await sql`
     insert into parked_event_replays as r (id, reason, replayed_at)
@@ -85,6 +122,6 @@ export async function countParked(sql: Sql): Promise<bigint> {
 
 function parkedColumns(sql: Sql): ReturnType<Sql> {
   return sql`p.id, p.topic, p.partition, p.message_offset as "offset", p.position,
-    p.journal_hash as "journalHash", p.value, coalesce(r.reason, p.reason) as reason,
+    p.journal_hash as "journalHash", coalesce(r.reason, p.reason) as reason,
     p.parked_at as "parkedAt", r.replayed_at as "replayedAt"`;
 }

@@ -5,7 +5,7 @@ await runCommand({
   async ask(history, tell) {
     let toldCount = 0n;
     for await (const message of history.verifyJournal({})) {
-      const { finding, done, verifiedTo, findingCount, journalHash } = message;
+      const { finding, done, verifiedTo, findingCount, journalHash, hashPosition } = message;
       if (finding !== undefined) {
         const { position, walletId, version, description } = finding;
         const wallet = walletId === "" ? "" : `, wallet ${walletId} version ${version}`;
@@ -15,12 +15,15 @@ await runCommand({
       if (!done) continue;
       if (findingCount === 0n) {
         const hash = Buffer.from(journalHash).toString("hex");
-        tell(`Verified up to position ${verifiedTo}, journal hash ${hash}: 0 findings.`);
+        tell(`Verified up to position ${verifiedTo}: 0 findings.`);
+        tell(`The journal hash of position ${hashPosition} is ${hash}.`);
         return true;
       }
       const count = `${findingCount} ${findingCount === 1n ? "finding" : "findings"}`;
       const told = toldCount < findingCount ? `, of which the first ${toldCount} are told` : "";
       tell(`Looked at every position up to ${verifiedTo}: ${count}${told}. No hash is verified.`);
+      const uncovered = `${message.uncoveredCount} positions behind ${hashPosition}`;
+      if (message.uncoveredCount > 0n) tell(`${uncovered} are covered by no journal hash yet.`);
       return false;
     }
     throw new Error("The verification ended without a result.");

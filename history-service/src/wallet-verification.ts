@@ -30,7 +30,7 @@ const positionsPerScanMax = 20_000n;
  * be there and is not: behind the last version no stored event may mention the wallet, and no position
  * may be missing.
  *
- * @param completeTo the position up to which to look
+ * @param completeTo the position up to which to look: the end of a segment
  * @returns undefined when history knows no such wallet
  * @throws DatabaseUnavailable
  */
@@ -42,7 +42,7 @@ export async function verifyWallet(
   const trail: Trail = { versions: 0n, head: undefined, balance: 0n, position: 0n };
   const finding =
     (await walkTrail(pool, walletId, completeTo, trail)) ??
-    (await verifyLastSegment(pool, walletId, trail)) ??
+    (await verifyLastSegment(pool, walletId, completeTo, trail)) ??
     (await lookBehind(pool, walletId, completeTo, trail));
   if (finding === undefined && trail.versions === 0n) return undefined;
   return { verifiedVersions: trail.versions, head: trail.head, finding };
@@ -107,10 +107,11 @@ function stepDifference(
 async function verifyLastSegment(
   pool: DatabaseClient,
   walletId: string,
+  completeTo: bigint,
   { position, versions }: Trail,
 ): Promise<Finding | undefined> {
   if (versions === 0n) return undefined;
-  const finding = await verifySegment(pool, position);
+  const finding = await verifySegment(pool, position, completeTo);
   return finding && { ...finding, walletId, version: versions - 1n };
 }
 

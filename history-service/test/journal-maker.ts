@@ -128,9 +128,7 @@ export function createJournalMaker(seed: string): JournalMaker {
       const last = messages.length - 1;
       const message = messages[last];
       if (message === undefined || hashes.length === 0) return;
-      const first = Buffer.alloc(8);
-      first.writeBigInt64BE(BigInt(messages.length - hashes.length + 1));
-      journalHash = sha256(Buffer.concat([journalHash, first, ...hashes]));
+      journalHash = segmentHash(journalHash, messages.length - hashes.length + 1, hashes);
       hashes = [];
       messages[last] = { ...message, journalHash };
     },
@@ -171,6 +169,17 @@ function legMessage(
   };
   const currency = (wallets.get(from) ?? wallets.get(to))?.currency ?? "USD";
   return { from: side(from), to: side(to), amount: amountText(units), currency };
+}
+
+/** The hash of a segment: of the one before it, of its first position and its events' hashes. */
+export function segmentHash(
+  before: Uint8Array,
+  firstPosition: number,
+  hashes: readonly Uint8Array[],
+): Buffer {
+  const first = Buffer.alloc(8);
+  first.writeBigInt64BE(BigInt(firstPosition));
+  return sha256(Buffer.concat([before, first, ...hashes]));
 }
 
 /** SHA-256. */

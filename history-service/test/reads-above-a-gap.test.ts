@@ -1,16 +1,9 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
-import { createLogger } from "@pelikuni/runtime/logger";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  historyServiceSchema,
-  type HistoryService as RunningHistory,
-  startHistoryService,
-} from "../src/start-history-service.ts";
+import type { HistoryService as RunningHistory } from "../src/start-history-service.ts";
 import { createJournalMaker, type JournalMaker } from "./journal-maker.ts";
-import { createHistoryBed, type HistoryBed } from "./test-history.ts";
-
-// The service under test has no source: what it knows arrives through another replica's ingestion.
+import { createHistoryBed, type HistoryBed, serveHistory } from "./test-history.ts";
 
 let bed: HistoryBed;
 let service: RunningHistory;
@@ -19,21 +12,14 @@ let journal: JournalMaker;
 let alice: string;
 beforeEach(async () => {
   bed = await createHistoryBed();
-  const configuration = historyServiceSchema.parse({
-    grpc: { host: "127.0.0.1", port: 0 },
-    http: { host: "127.0.0.1", port: 0, cors_origins: [] },
-    database: { url: bed.database.serviceUrl, connections_max: 4 },
-    limits: {},
-    source: "feed",
-    kafka_group: "pelikuni-history",
-    wallet_service_address: "127.0.0.1:1",
-  });
-  const logger = createLogger("test", { level: "silent", format: "json" });
-  service = await startHistoryService({ configuration, logger });
+  service = await serveHistory(bed);
   history = createClient(HistoryService, service.transport);
   journal = createJournalMaker("gap");
   alice = journal.createWallet();
-  for (let count = 0; count < 9; count += 1) journal.fund(alice, 10_000n);
+  for (let count = 0; count < 4; count += 1) journal.fund(alice, 10_000n);
+  journal.endSegment();
+  for (let count = 0; count < 5; count += 1) journal.fund(alice, 10_000n);
+  journal.endSegment();
   // Position 6, Alice's version 5, is missing.
   const { messages } = journal;
   await bed.ingestion.ingest([...messages.slice(0, 5), ...messages.slice(6)]);

@@ -8,6 +8,11 @@ import postgres from "postgres";
 import { createTestDatabase, type TestDatabase } from "../../e2e/src/test-database.ts";
 import { createEventIngestion, type EventIngestion } from "../src/event-ingestion.ts";
 import { readProgress } from "../src/event-store.ts";
+import {
+  type HistoryService,
+  historyServiceSchema,
+  startHistoryService,
+} from "../src/start-history-service.ts";
 
 /** A migrated database of one test file's own, and the way into it. */
 export interface HistoryBed extends AsyncDisposable {
@@ -82,6 +87,23 @@ export async function createHistoryBed(): Promise<HistoryBed> {
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
+}
+
+/**
+ * Starts a service over a bed's database. It has no source: what it knows arrives through the bed's
+ * ingestion, as through another replica's.
+ */
+export async function serveHistory({ database }: HistoryBed): Promise<HistoryService> {
+  const configuration = historyServiceSchema.parse({
+    grpc: { host: "127.0.0.1", port: 0 },
+    http: { host: "127.0.0.1", port: 0, cors_origins: [] },
+    database: { url: database.serviceUrl, connections_max: 4 },
+    limits: {},
+    source: "feed",
+    kafka_group: "pelikuni-history",
+    wallet_service_address: "127.0.0.1:1",
+  });
+  return await startHistoryService({ configuration, logger: quiet });
 }
 
 /** Runs a statement of the owner with the triggers off, as nobody but he can. */

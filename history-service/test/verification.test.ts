@@ -1,8 +1,11 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type WalletEvent, WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Finding } from "../src/event-verification.ts";
+import { decodeEvent } from "../src/history-entry.ts";
 import { verifyJournal } from "../src/journal-verification.ts";
 import { verifyWallet } from "../src/wallet-verification.ts";
-import { createJournalMaker, type JournalMaker, sha256 } from "./journal-maker.ts";
+import { createJournalMaker, type JournalMaker, segmentHash, sha256 } from "./journal-maker.ts";
 import { createHistoryBed, type HistoryBed, tamper } from "./test-history.ts";
 
 let bed: HistoryBed;
@@ -244,3 +247,110 @@ test("a changed or removed segment hash is found", async () => {
   await tamper(bed, (sql) => sql`update events set journal_hash = null where position = 8`);
   expect(await findInJournal()).toEqual([expect.objectContaining({ position: 7n })]);
 });
+
+test("what no segment hash covers is found: with the last hash erased a forgery fits otherwise", async () => {
+  await forge(14n, null, (event) => {
+    for (const { amount } of event.legs) expect(amount).toBe("0.5000");
+    for (const leg of event.legs) leg.amount = "0.7000";
+    const [bobs, carols] = event.changes;
+    if (bobs) Object.assign(bobs, { amount: "-0.7000", balance: "2.3000" });
+    if (carols) Object.assign(carols, { amount: "0.7000", balance: "2.7000" });
+  });
+  const named = {
+    position: 13n,
+    description: expect.stringContaining("No journal hash covers the positions 13 to 14"),
+  };
+  expect(await findInJournal()).toEqual([expect.objectContaining(named)]);
+  for (const walletId of [bob, carol]) {
+    expect(await findInWallet(walletId)).toMatchObject({ ...named, walletId });
+  }
+});
+
+test("a history whose hashes are all erased is not whole", async () => {
+  await tamper(bed, (sql) => sql`update events set journal_hash = null`);
+  const named = {
+    position: 1n,
+    description: expect.stringContaining("No journal hash covers the positions 1 to 14"),
+  };
+  expect(await findInJournal()).toEqual([expect.objectContaining(named)]);
+  expect(await findInWallet(alice)).toMatchObject({ ...named, walletId: alice });
+});
+
+test("a hash above what is looked at covers nothing", async () => {
+  await tamper(bed, (sql) => sql`update events set journal_hash = null where position = 12`);
+  const description = expect.stringContaining("No journal hash covers the positions 11 to 12");
+  expect(await verifyWallet(bed.pool, alice, 12n)).toMatchObject({ finding: { description } });
+});
+
+test("a journal made anew with a wrong previous_head is found by the chain of heads", async () => {
+  await forgeLast((event) => {
+    for (const change of event.changes) change.previousHead = sha256(change.previousHead);
+  });
+  const description = "The event's previous_head is not the head of the version before.";
+  expect(await findInJournal()).toContainEqual(
+    expect.objectContaining({ position: 14n, walletId: bob, version: 10n, description }),
+  );
+  expect(await findInWallet(bob)).toMatchObject({ position: 14n, version: 10n, description });
+});
+
+test("a journal made anew with a wrong balance is found by the sum of the amounts", async () => {
+  await forgeLast((event) => {
+    for (const change of event.changes) change.balance = "9.0000";
+  });
+  expect(await findInWallet(bob)).toMatchObject({
+    position: 14n,
+    version: 10n,
+    description: "The balance before and the amount do not add up to the balance.",
+  });
+});
+
+test.for([
+  ["occurred_at", "occurred_at + interval '1 ms'"],
+  ["transaction", "gen_random_uuid()"],
+] as const)("a changed %s of an event is found", async ([name, value]) => {
+  const column = name === "transaction" ? "transaction_id" : name;
+  await tamper(bed, (sql) =>
+    sql.unsafe(`update events set ${column} = ${value} where position = 9`),
+  );
+  const named = { position: 9n, description: expect.stringMatching(`^The event.*${name}`) };
+  expect(await findInJournal()).toEqual([expect.objectContaining(named)]);
+  expect(await findInWallet(alice)).toMatchObject({ ...named, version: 4n });
+});
+
+/** Changes the last event, and makes the hash of its segment anew. */
+async function forgeLast(change: (event: WalletEvent) => void): Promise<void> {
+  const event = fromBinary(WalletEventSchema, eventAt(last));
+  change(event);
+  const forged = toBinary(WalletEventSchema, event);
+  const before = journal.messages[11]?.journalHash ?? new Uint8Array();
+  const hash = segmentHash(before, 13, [sha256(eventAt(13n)), sha256(forged)]);
+  await forge(last, hash, change);
+}
+
+/** Changes an event with its hash and its entries, so that they fit each other. */
+async function forge(
+  position: bigint,
+  journalHash: Uint8Array | null,
+  change: (event: WalletEvent) => void,
+): Promise<void> {
+  const event = fromBinary(WalletEventSchema, eventAt(position));
+  change(event);
+  const bytes = Buffer.from(toBinary(WalletEventSchema, event));
+  const hash = sha256(bytes);
+  await tamper(bed, async (sql) => {
+    await sql`
+      update events set bytes = ${bytes}, hash = ${hash}, journal_hash = ${journalHash}
+      where position = ${position}`;
+    for (const { walletId, amount, balance } of decodeEvent(bytes).entries) {
+      await sql`
+        update entries set head = ${hash}, amount = ${amount}, balance = ${balance}
+        where position = ${position} and wallet_id = ${walletId}`;
+    }
+  });
+}
+
+function eventAt(position: bigint): Uint8Array {
+  const message = journal.messages[Number(position) - 1];
+  if (message === undefined) throw new Error(`There is no position ${position}.`);
+  return message.bytes;
+}

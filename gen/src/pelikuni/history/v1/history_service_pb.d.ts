@@ -777,7 +777,7 @@ export declare type VerifyJournalRequest = Message<"pelikuni.history.v1.VerifyJo
   fromPosition: bigint;
 
   /**
-   * The last position to verify; 0 ends where history is complete.
+   * The last position to verify, with the rest of its segment; 0 ends where history is complete.
    *
    * @generated from field: int64 to_position = 2;
    */
@@ -830,6 +830,20 @@ export declare type VerifyJournalResponse = Message<"pelikuni.history.v1.VerifyJ
    * @generated from field: bytes journal_hash = 5;
    */
   journalHash: Uint8Array;
+
+  /**
+   * The position that this hash belongs to, the last of its segment; 0 while there is none.
+   *
+   * @generated from field: int64 hash_position = 6;
+   */
+  hashPosition: bigint;
+
+  /**
+   * How many positions behind that one were looked at and are covered by no hash yet.
+   *
+   * @generated from field: int64 uncovered_count = 7;
+   */
+  uncoveredCount: bigint;
 };
 
 /**
@@ -1405,7 +1419,7 @@ export declare const CurrencySumSchema: GenMessage<CurrencySum>;
  */
 export declare type ListParkedEventsRequest = Message<"pelikuni.history.v1.ListParkedEventsRequest"> & {
   /**
-   * How many to return, 0 to 1,000; 0 means 100.
+   * How many to return, 0 to 1,000; 0 means 100. A page of large messages is shorter.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1677,7 +1691,9 @@ export declare const HistoryService: GenService<{
     output: typeof WatchWalletResponseSchema;
   },
   /**
-   * Recomputes a wallet's chain of heads from the stored bytes, and names the first version that does not fit.
+   * Recomputes a wallet's chain of heads from the stored bytes, and names the first version that does not fit. Looks
+   * through all events behind the last version for one that changes the wallet: give it a longer deadline for a wallet
+   * that was idle while millions of events came.
    *
    * @generated from rpc pelikuni.history.v1.HistoryService.VerifyWallet
    */
@@ -1688,7 +1704,8 @@ export declare const HistoryService: GenService<{
   },
   /**
    * Recomputes positions and segment hashes from the stored bytes, and compares every event with its entries. Streams
-   * its progress; the last message carries the result.
+   * its progress; the last message carries the result. A range begins and ends with whole segments: when the end of the
+   * last one is still on its way, it is awaited for some seconds; then what no hash covers is a finding.
    *
    * @generated from rpc pelikuni.history.v1.HistoryService.VerifyJournal
    */
