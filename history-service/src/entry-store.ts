@@ -136,30 +136,33 @@ export async function listWalletsAt(
     ) latest limit ${limit}`;
 }
 
-/** An entry that is to be verified, with the head of the version before it, if that is there. */
-export interface EntryToVerify extends StoredEntry {
-  readonly headBefore: Uint8Array | null;
-}
-
 /** Reads a wallet's entries behind a version, in order. */
 export async function readTrail(
   sql: Sql,
   trail: { walletId: string; completeTo: bigint; behind: bigint; limit: number },
-): Promise<EntryToVerify[]> {
+): Promise<StoredEntry[]> {
   const { walletId, completeTo, behind, limit } = trail;
-  return await sql<EntryToVerify[]>`
-    select ${entryColumns(sql)}, ${headBefore(sql)} from entries
+  return await sql<StoredEntry[]>`
+    select ${entryColumns(sql)} from entries
     where wallet_id = ${walletId} and position <= ${completeTo} and version > ${behind}
     order by version limit ${limit}`;
+}
+
+/** An entry with the head of the version before it, if that is there. */
+export interface LinkedEntry extends StoredEntry {
+  readonly headBefore: Uint8Array | null;
 }
 
 /** Reads all entries of the events behind a position up to another one. */
 export async function readEntriesOfEvents(
   sql: Sql,
   { behind, upTo }: { behind: bigint; upTo: bigint },
-): Promise<EntryToVerify[]> {
-  return await sql<EntryToVerify[]>`
-    select ${entryColumns(sql)}, ${headBefore(sql)} from entries
+): Promise<LinkedEntry[]> {
+  return await sql<LinkedEntry[]>`
+    select ${entryColumns(sql)}, (
+      select before.head from entries before
+      where before.wallet_id = entries.wallet_id and before.version = entries.version - 1
+    ) as "headBefore" from entries
     where position > ${behind} and position <= ${upTo} order by position, version`;
 }
 
@@ -173,13 +176,6 @@ export async function findEntriesWithoutEvent(
     where position > ${behind}
       and not exists (select 1 from events where events.position = entries.position)
     order by entries.position limit ${limit}`;
-}
-
-function headBefore(sql: Sql): ReturnType<Sql> {
-  return sql`(
-    select before.head from entries before
-    where before.wallet_id = entries.wallet_id and before.version = entries.version - 1
-  ) as "headBefore"`;
 }
 
 function entryColumns(sql: Sql): ReturnType<Sql> {

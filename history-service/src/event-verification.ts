@@ -1,4 +1,4 @@
-import type { EntryToVerify } from "./entry-store.ts";
+import type { LinkedEntry, StoredEntry } from "./entry-store.ts";
 import type { StoredEvent } from "./event-store.ts";
 import {
   type DecodedEvent,
@@ -39,7 +39,7 @@ export function recomputeEvent(stored: StoredEvent): DecodedEvent | string {
 export function compareEntries(
   event: DecodedEvent,
   position: bigint,
-  stored: readonly EntryToVerify[],
+  stored: readonly LinkedEntry[],
 ): Finding[] {
   const left = new Map(stored.map((entry) => [`${entry.walletId} ${entry.version}`, entry]));
   const findings = event.entries.flatMap((expected) => {
@@ -48,7 +48,8 @@ export function compareEntries(
     const entry = left.get(key);
     left.delete(key);
     const description = entry
-      ? entryDifference(event, expected, entry)
+      ? (entryDifference(event, expected, entry) ??
+        (entry.headBefore ? headDifference(expected, entry.headBefore) : undefined))
       : "The entry of this version is missing.";
     return description === undefined ? [] : [{ position, walletId, version, description }];
   });
@@ -59,11 +60,11 @@ export function compareEntries(
   return findings;
 }
 
-/** How an entry's columns, and the head before it, differ from what the event says. */
+/** How an entry's columns differ from what the event says. */
 export function entryDifference(
   event: DecodedEvent,
   expected: HistoryEntry,
-  entry: EntryToVerify,
+  entry: StoredEntry,
 ): string | undefined {
   const columns: [name: string, stored: string, expected: string][] = [
     ["transaction_id", entry.transactionId, event.transactionId],
@@ -86,12 +87,18 @@ export function entryDifference(
     ["head", hex(entry.head), hex(event.hash)],
   ];
   const different = columns.find(([, stored, inEvent]) => stored !== inEvent);
-  if (different !== undefined) {
-    const [name, stored, inEvent] = different;
-    return `The entry's ${name} is ${stored}, its event says ${inEvent}.`;
-  }
-  const broken = entry.headBefore !== null && !isEqual(entry.headBefore, expected.previousHead);
-  return broken ? "The event's previous_head is not the head of the version before." : undefined;
+  if (different === undefined) return undefined;
+  const [name, stored, inEvent] = different;
+  return `The entry's ${name} is ${stored}, its event says ${inEvent}.`;
+}
+
+/** How the head before a change differs from what its event says. */
+export function headDifference(
+  { previousHead }: HistoryEntry,
+  headBefore: Uint8Array,
+): string | undefined {
+  if (isEqual(headBefore, previousHead)) return undefined;
+  return "The event's previous_head is not the head of the version before.";
 }
 
 /** Whether two byte strings are the same. */

@@ -10,6 +10,11 @@ export type HistoryRefusal =
   | { readonly reason: "PARKED_EVENT_NOT_FOUND"; readonly id: bigint }
   | { readonly reason: "NOT_COMPLETE_YET"; readonly position: bigint; readonly completeTo: bigint }
   | { readonly reason: "HISTORY_DAMAGED"; readonly walletId: string; readonly version: bigint }
+  | {
+      readonly reason: "HISTORY_DAMAGED";
+      readonly transactionId: string;
+      readonly position: bigint;
+    }
   | { readonly reason: "DATABASE_UNAVAILABLE" }
   | { readonly reason: "WALLET_SERVICE_UNAVAILABLE" };
 
@@ -44,7 +49,10 @@ function metadataOf(refusal: HistoryRefusal): Record<string, string> {
     return { wallet_id: refusal.walletId, version: refusal.version.toString() };
   }
   if ("walletId" in refusal) return { wallet_id: refusal.walletId };
-  if ("transactionId" in refusal) return { transaction_id: refusal.transactionId };
+  if ("transactionId" in refusal) {
+    const position = "position" in refusal ? { position: refusal.position.toString() } : {};
+    return { transaction_id: refusal.transactionId, ...position };
+  }
   return "completeTo" in refusal ? { complete_to: refusal.completeTo.toString() } : {};
 }
 
@@ -62,6 +70,13 @@ function messageOf(refusal: HistoryRefusal): string {
         `not yet ${refusal.position}; try again`
       );
     case "HISTORY_DAMAGED":
+      if ("transactionId" in refusal) {
+        const { transactionId, position } = refusal;
+        return (
+          `The event of transaction ${transactionId} at position ${position} is damaged; ` +
+          "VerifyJournal says how"
+        );
+      }
       return (
         `The history of wallet ${refusal.walletId} is damaged at its version ${refusal.version}; ` +
         "VerifyWallet says how"

@@ -14,7 +14,8 @@ import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import { readCompleteness } from "./completeness.ts";
 import { findLatestEntry, listEntries } from "./entry-store.ts";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { findReversals, findTransaction } from "./event-store.ts";
+import { findReversals, findTransaction, type StoredEvent } from "./event-store.ts";
+import { recomputeEvent } from "./event-verification.ts";
 import { readFault, refusalError } from "./history-errors.ts";
 import {
   entryMessage,
@@ -99,6 +100,7 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
       const reversals = await orUnavailable(
         pool.read((sql) => findReversals(sql, id, reversalsSentMax)),
       );
+      for (const each of [event, ...reversals]) assertIntact(each);
       return transactionMessage(event, reversals);
     },
 
@@ -136,7 +138,9 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
 
     async verifyWallet({ walletId, minPosition }, context) {
       const to = await segmentEnd(await completeTo(minPosition, context), context);
-      const result = await orUnavailable(verifyWallet(pool, walletId.toLowerCase(), to));
+      const { signal } = context;
+      const wallet = { walletId: walletId.toLowerCase(), completeTo: to, signal };
+      const result = await orUnavailable(verifyWallet(pool, wallet));
       if (result === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
       return verificationMessage(result);
     },
@@ -214,6 +218,12 @@ async function assertKnown(
 ): Promise<void> {
   const entry = await orUnavailable(pool.read((sql) => findLatestEntry(sql, walletId, completeTo)));
   if (entry === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
+}
+
+function assertIntact(event: StoredEvent): void {
+  if (typeof recomputeEvent(event) !== "string") return;
+  const { transactionId, position } = event;
+  throw refusalError({ reason: "HISTORY_DAMAGED", transactionId, position });
 }
 
 function patienceOf(context: HandlerContext): CallerPatience {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
-import { type EntryToVerify, findEntriesWithoutEvent, readEntriesOfEvents } from "./entry-store.ts";
+import { findEntriesWithoutEvent, type LinkedEntry, readEntriesOfEvents } from "./entry-store.ts";
 import { findAnchorBefore, findAnchorFrom, readEvents, type StoredEvent } from "./event-store.ts";
 import { compareEntries, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
 
@@ -67,12 +67,12 @@ async function findStrays(pool: DatabaseClient, behind: bigint): Promise<Finding
  *
  * @param upTo where the last segment to look at ends
  * @returns undefined when it fits
- * @throws DatabaseUnavailable
+ * @throws DatabaseUnavailable; the reason of the signal, when it aborts
  */
 export async function verifySegment(
   pool: DatabaseClient,
   position: bigint,
-  upTo: bigint,
+  { upTo, signal }: { upTo: bigint; signal: AbortSignal },
 ): Promise<Finding | undefined> {
   const end = await pool.read((sql) => findAnchorFrom(sql, { position, upTo }));
   const anchor = await pool.read((sql) => findAnchorBefore(sql, position));
@@ -80,6 +80,7 @@ export async function verifySegment(
   if (end === undefined) return chain.end(upTo)[0];
   const limit = Number(eventsPerReadMax);
   for (let behind = anchor?.position ?? 0n; behind < end; behind += eventsPerReadMax) {
+    signal.throwIfAborted();
     const reached = behind;
     const part = { behind: reached, upTo: reached + eventsPerReadMax, limit };
     for (const event of await pool.read((sql) => readEvents(sql, part))) {
@@ -94,7 +95,7 @@ export async function verifySegment(
 function verifyPart(
   { behind, upTo }: { readonly behind: bigint; readonly upTo: bigint },
   events: readonly StoredEvent[],
-  entries: readonly EntryToVerify[],
+  entries: readonly LinkedEntry[],
   chain: SegmentChain,
 ): Finding[] {
   const findings: Finding[] = [];
@@ -110,8 +111,8 @@ function verifyPart(
 }
 
 // Node 20 has no Map.groupBy.
-function byPosition(entries: readonly EntryToVerify[]): Map<bigint, EntryToVerify[]> {
-  const groups = new Map<bigint, EntryToVerify[]>();
+function byPosition(entries: readonly LinkedEntry[]): Map<bigint, LinkedEntry[]> {
+  const groups = new Map<bigint, LinkedEntry[]>();
   for (const entry of entries) {
     const group = groups.get(entry.position);
     if (group) group.push(entry);
@@ -120,7 +121,7 @@ function byPosition(entries: readonly EntryToVerify[]): Map<bigint, EntryToVerif
   return groups;
 }
 
-function verifyEvent(event: StoredEvent, stored: readonly EntryToVerify[]): Finding[] {
+function verifyEvent(event: StoredEvent, stored: readonly LinkedEntry[]): Finding[] {
   const { position } = event;
   const decoded = recomputeEvent(event);
   if (typeof decoded !== "string") return compareEntries(decoded, position, stored);
@@ -130,7 +131,7 @@ function verifyEvent(event: StoredEvent, stored: readonly EntryToVerify[]): Find
   return [{ position, walletId: "", version: 0n, description: decoded + whose }];
 }
 
-function missingEvent(position: bigint, stored: readonly EntryToVerify[]): Finding[] {
+function missingEvent(position: bigint, stored: readonly LinkedEntry[]): Finding[] {
   const description = "The event of this position is missing.";
   return [
     { position, walletId: "", version: 0n, description },

@@ -1,8 +1,13 @@
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { storedUnits } from "./amount-units.ts";
-import { type EntryToVerify, readTrail } from "./entry-store.ts";
+import { readTrail, type StoredEntry } from "./entry-store.ts";
 import { countEvents, findMentions, findMissing, readEventsAt } from "./event-store.ts";
-import { entryDifference, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
+import {
+  entryDifference,
+  type Finding,
+  headDifference,
+  recomputeEvent,
+} from "./event-verification.ts";
 import { verifySegment } from "./journal-verification.ts";
 
 /** Whether a wallet's trail is whole. */
@@ -13,6 +18,15 @@ export interface WalletVerification {
   readonly head: Uint8Array | undefined;
   /** The first thing that does not fit; undefined when all does. */
   readonly finding: Finding | undefined;
+}
+
+/** Which wallet to verify. */
+export interface WalletToVerify {
+  readonly walletId: string;
+  /** The position up to which to look: the end of a segment. */
+  readonly completeTo: bigint;
+  /** Aborted when nobody waits for the result any more. */
+  readonly signal: AbortSignal;
 }
 
 interface Trail {
@@ -30,31 +44,29 @@ const positionsPerScanMax = 20_000n;
  * be there and is not: behind the last version no stored event may mention the wallet, and no position
  * may be missing.
  *
- * @param completeTo the position up to which to look: the end of a segment
  * @returns undefined when history knows no such wallet
- * @throws DatabaseUnavailable
+ * @throws DatabaseUnavailable; the reason of the signal, when it aborts
  */
 export async function verifyWallet(
   pool: DatabaseClient,
-  walletId: string,
-  completeTo: bigint,
+  wallet: WalletToVerify,
 ): Promise<WalletVerification | undefined> {
   const trail: Trail = { versions: 0n, head: undefined, balance: 0n, position: 0n };
   const finding =
-    (await walkTrail(pool, walletId, completeTo, trail)) ??
-    (await verifyLastSegment(pool, walletId, completeTo, trail)) ??
-    (await lookBehind(pool, walletId, completeTo, trail));
+    (await walkTrail(pool, wallet, trail)) ??
+    (await verifyLastSegment(pool, wallet, trail)) ??
+    (await lookBehind(pool, wallet, trail));
   if (finding === undefined && trail.versions === 0n) return undefined;
   return { verifiedVersions: trail.versions, head: trail.head, finding };
 }
 
 async function walkTrail(
   pool: DatabaseClient,
-  walletId: string,
-  completeTo: bigint,
+  { walletId, completeTo, signal }: WalletToVerify,
   trail: Trail,
 ): Promise<Finding | undefined> {
   for (;;) {
+    signal.throwIfAborted();
     const behind = trail.versions - 1n;
     const entries = await pool.read((sql) =>
       readTrail(sql, { walletId, completeTo, behind, limit: versionsPerReadMax }),
@@ -84,16 +96,15 @@ async function walkTrail(
 
 function stepDifference(
   event: ReturnType<typeof recomputeEvent>,
-  entry: EntryToVerify,
+  entry: StoredEntry,
   trail: Trail,
 ): string | undefined {
   if (typeof event === "string") return event;
   const { walletId, version } = entry;
   const change = event.entries.find((each) => each.walletId === walletId);
   if (change?.version !== version) return "The event does not change the wallet to this version.";
-  if (!isEqual(change.previousHead, trail.head ?? new Uint8Array())) {
-    return "The event's previous_head is not the head of the version before.";
-  }
+  const broken = headDifference(change, trail.head ?? new Uint8Array());
+  if (broken !== undefined) return broken;
   if (trail.balance + storedUnits(change.amount) !== storedUnits(change.balance)) {
     return "The balance before and the amount do not add up to the balance.";
   }
@@ -106,24 +117,23 @@ function stepDifference(
  */
 async function verifyLastSegment(
   pool: DatabaseClient,
-  walletId: string,
-  completeTo: bigint,
+  { walletId, completeTo, signal }: WalletToVerify,
   { position, versions }: Trail,
 ): Promise<Finding | undefined> {
   if (versions === 0n) return undefined;
-  const finding = await verifySegment(pool, position, completeTo);
+  const finding = await verifySegment(pool, position, { upTo: completeTo, signal });
   return finding && { ...finding, walletId, version: versions - 1n };
 }
 
 /** Looks through the events behind the last version, which are none of this wallet's. */
 async function lookBehind(
   pool: DatabaseClient,
-  walletId: string,
-  completeTo: bigint,
+  { walletId, completeTo, signal }: WalletToVerify,
   trail: Trail,
 ): Promise<Finding | undefined> {
   const version = trail.versions;
   for (let behind = trail.position; behind < completeTo; behind += positionsPerScanMax) {
+    signal.throwIfAborted();
     const end = behind + positionsPerScanMax;
     const range = { behind, upTo: end < completeTo ? end : completeTo };
     const mentions = await pool.read((sql) => findMentions(sql, walletId, range));

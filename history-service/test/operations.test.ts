@@ -64,10 +64,12 @@ test("entries tell of every kind what was held, and what they belong to", async 
   expect(entries[0]?.details).toBeNull();
 });
 
+const { signal } = new AbortController();
+
 test("a history of every kind is whole", async () => {
   expect(await descriptions()).toEqual([]);
   for (const [walletId, { version }] of story.journal.wallets) {
-    const result = await verifyWallet(bed.pool, walletId, last);
+    const result = await verifyWallet(bed.pool, { walletId, completeTo: last, signal });
     expect(result).toMatchObject({ verifiedVersions: version + 1n, finding: undefined });
   }
 });
@@ -85,7 +87,9 @@ test.for([
   );
   const description = expect.stringContaining(`The entry's ${column} is`);
   expect(await descriptions()).toEqual([description]);
-  expect((await verifyWallet(bed.pool, story.alice, last))?.finding).toMatchObject({
+  expect(
+    (await verifyWallet(bed.pool, { walletId: story.alice, completeTo: last, signal }))?.finding,
+  ).toMatchObject({
     version: 1n,
     description,
   });

@@ -1,9 +1,10 @@
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import {
   HistoryService,
   type VerifyJournalRequest,
   type VerifyJournalResponse,
 } from "@pelikuni/gen/history/v1/history_service_pb";
+import { errorMetadata, errorReason } from "@pelikuni/runtime/rpc-errors";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { HistoryService as RunningHistory } from "../src/start-history-service.ts";
 import { createJournalMaker, type JournalMaker } from "./journal-maker.ts";
@@ -87,4 +88,19 @@ test("a segment whose end does not come is told, with how much no hash covers", 
     findingCount: 1n,
   });
   expect(wallet).toMatchObject({ valid: false, finding: { walletId: alice, position: 6n } });
+});
+
+test("a transaction whose stored bytes were changed is damaged, whether they still decode or not", async () => {
+  await bed.ingestion.ingest(journal.messages);
+  const [row] = await bed.owner<{ transactionId: string }[]>`
+    select transaction_id as "transactionId" from events where position = 4`;
+  const { transactionId = "" } = row ?? {};
+  expect((await history.getTransaction({ transactionId })).position).toBe(4n);
+  for (const bytes of [bed.owner`set_byte(bytes, octet_length(bytes) / 2, 88)`, bed.owner`'x'`]) {
+    await tamper(bed, (sql) => sql`update events set bytes = ${bytes} where position = 4`);
+    const failure = await history.getTransaction({ transactionId }).catch(ConnectError.from);
+    if (!(failure instanceof ConnectError)) throw new Error("It was answered.");
+    expect([failure.code, errorReason(failure)]).toEqual([Code.DataLoss, "HISTORY_DAMAGED"]);
+    expect(errorMetadata(failure)).toEqual({ transaction_id: transactionId, position: "4" });
+  }
 });

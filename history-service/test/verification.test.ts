@@ -1,10 +1,11 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type WalletEvent, WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Finding } from "../src/event-verification.ts";
 import { decodeEvent } from "../src/history-entry.ts";
 import { verifyJournal } from "../src/journal-verification.ts";
-import { verifyWallet } from "../src/wallet-verification.ts";
+import { verifyWallet, type WalletToVerify } from "../src/wallet-verification.ts";
 import { createJournalMaker, type JournalMaker, segmentHash, sha256 } from "./journal-maker.ts";
 import { createHistoryBed, type HistoryBed, tamper } from "./test-history.ts";
 
@@ -44,15 +45,19 @@ async function findInJournal(from = 1n, to = last): Promise<Finding[]> {
   return findings;
 }
 
+function toVerify(walletId: string, completeTo = last): WalletToVerify {
+  return { walletId, completeTo, signal: new AbortController().signal };
+}
+
 async function findInWallet(walletId: string): Promise<Finding | undefined> {
-  return (await verifyWallet(bed.pool, walletId, last))?.finding;
+  return (await verifyWallet(bed.pool, toVerify(walletId)))?.finding;
 }
 
 test("an untouched history is whole, from any position on", async () => {
   for (const from of [1n, 2n, 4n, 5n, 9n, 14n]) expect(await findInJournal(from)).toEqual([]);
   expect(await findInJournal(3n, 8n)).toEqual([]);
   for (const [walletId, { version, head }] of journal.wallets) {
-    const result = await verifyWallet(bed.pool, walletId, last);
+    const result = await verifyWallet(bed.pool, toVerify(walletId));
     expect(result).toMatchObject({ verifiedVersions: version + 1n, finding: undefined });
     expect(Buffer.from(result?.head ?? [])).toEqual(Buffer.from(head));
   }
@@ -60,7 +65,7 @@ test("an untouched history is whole, from any position on", async () => {
 
 test("a wallet that history does not know is not called whole", async () => {
   const unknown = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1";
-  expect(await verifyWallet(bed.pool, unknown, last)).toBeUndefined();
+  expect(await verifyWallet(bed.pool, toVerify(unknown))).toBeUndefined();
 });
 
 test("the hash of the last segment is that of the journal", async () => {
@@ -279,7 +284,9 @@ test("a history whose hashes are all erased is not whole", async () => {
 test("a hash above what is looked at covers nothing", async () => {
   await tamper(bed, (sql) => sql`update events set journal_hash = null where position = 12`);
   const description = expect.stringContaining("No journal hash covers the positions 11 to 12");
-  expect(await verifyWallet(bed.pool, alice, 12n)).toMatchObject({ finding: { description } });
+  expect(await verifyWallet(bed.pool, toVerify(alice, 12n))).toMatchObject({
+    finding: { description },
+  });
 });
 
 test("a journal made anew with a wrong previous_head is found by the chain of heads", async () => {
@@ -315,6 +322,30 @@ test.for([
   const named = { position: 9n, description: expect.stringMatching(`^The event.*${name}`) };
   expect(await findInJournal()).toEqual([expect.objectContaining(named)]);
   expect(await findInWallet(alice)).toMatchObject({ ...named, version: 4n });
+});
+
+test("a wallet's verification ends with its caller: in the trail, in the segment, behind both", async () => {
+  const left = new Error("The caller is gone.");
+  for (const readsUntilThen of [0, 4, 5]) {
+    const caller = new AbortController();
+    let reads = 0;
+    const leaveAfter = (): void => {
+      if (reads === readsUntilThen) caller.abort(left);
+    };
+    const pool: DatabaseClient = {
+      ...bed.pool,
+      async read(query) {
+        reads += 1;
+        const rows = await bed.pool.read(query);
+        leaveAfter();
+        return rows;
+      },
+    };
+    leaveAfter();
+    const wallet = { ...toVerify(alice), signal: caller.signal };
+    await expect(verifyWallet(pool, wallet)).rejects.toBe(left);
+    expect(reads).toBe(readsUntilThen);
+  }
 });
 
 /** Changes the last event, and makes the hash of its segment anew. */

@@ -305,7 +305,8 @@ export const Direction = /*@__PURE__*/
  *   TRANSACTION_NOT_FOUND  NOT_FOUND         history knows no such transaction
  *   PARKED_EVENT_NOT_FOUND NOT_FOUND         nothing is parked under that number
  *   NOT_COMPLETE_YET       UNAVAILABLE       min_position was not reached within the deadline; metadata complete_to
- *   HISTORY_DAMAGED        DATA_LOSS         a wallet's entries have a gap or do not add up; VerifyWallet says where; metadata wallet_id, version
+ *   HISTORY_DAMAGED        DATA_LOSS         a wallet's entries have a gap or do not add up; VerifyWallet says where; metadata wallet_id, version.
+ *                                            Or an event's bytes are not what they were; VerifyJournal says where; metadata transaction_id, position
  *   DATABASE_UNAVAILABLE   UNAVAILABLE       the database does not answer
  *   WALLET_SERVICE_UNAVAILABLE UNAVAILABLE   reconciliation could not read the wallet-service
  *
