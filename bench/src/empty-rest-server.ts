@@ -1,8 +1,8 @@
 import { gatewaySchema } from "@pelikuni/gateway/start-gateway";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { createHttpServer } from "../../gateway/src/http-server.ts";
-import { transfer, type WalletBody, walletSchema } from "../../gateway/src/rest-schema.ts";
 import { problemSchema } from "../../gateway/src/rest-schema-parts.ts";
+import { transfer, type WalletBody, walletSchema } from "../../gateway/src/wallet-schema.ts";
 
 const wallet: WalletBody = {
   id: "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1",

@@ -114,7 +114,7 @@ test.each([
   expectProblem(await rest.send("GET", `/users/${user}/wallets`), 400, problem);
 });
 
-test.each(["usd", "US", "U-D", "", "ABCDEFGHIJKLM", 7, null, "XXX"])(
+test.each(["usd", "US", "U-D", "", "ABCDEFGHIJKLM", 7, null])(
   "the currency %j is refused",
   async (currency) => {
     const answer = await rest.send("POST", "/wallets", { user_id: "alice", currency });
@@ -151,7 +151,7 @@ test("an unknown route is 404, and another method of a route 405 with those it h
   expectProblem(await rest.send("POST", "/wallets/"), 404, { reason: "NO_SUCH_PATH" });
   const answer = await rest.send("DELETE", `/wallets/${other.id}`);
   expectProblem(answer, 405, { reason: "METHOD_NOT_ALLOWED" });
-  expect(answer.headers.get("allow")?.split(", ").toSorted()).toEqual(["GET", "HEAD"]);
+  expect(answer.headers.get("allow")?.split(", ").toSorted()).toEqual(["GET", "HEAD", "PATCH"]);
   const put = await rest.send("PUT", `/wallets/${other.id}/fund`, { amount: "1" });
   expect([put.status, put.headers.get("allow")]).toEqual([405, "POST"]);
 });

@@ -3,10 +3,11 @@ import path from "node:path";
 import fastifyStatic from "@fastify/static";
 import swagger from "@fastify/swagger";
 import { entrySchema } from "./history-schema.ts";
+import { holdSchema } from "./hold-schema.ts";
 import type { RestServer } from "./http-server.ts";
 import { docsPage, docsScript, homePage } from "./pages.ts";
-import { walletSchema } from "./rest-schema.ts";
 import { problemSchema } from "./rest-schema-parts.ts";
+import { walletSchema } from "./wallet-schema.ts";
 
 const swaggerUiFiles = ["/swagger-ui.css", "/swagger-ui-bundle.js", "/favicon-32x32.png"];
 
@@ -17,6 +18,7 @@ const docsPolicy =
 /** Gathers the schemas of the routes; has to come before the routes. */
 export async function collectOpenApi(app: RestServer): Promise<void> {
   app.addSchema(walletSchema);
+  app.addSchema(holdSchema);
   app.addSchema(entrySchema);
   app.addSchema(problemSchema);
   await app.register(swagger, {
@@ -30,9 +32,11 @@ export async function collectOpenApi(app: RestServer): Promise<void> {
           "application/problem+json (RFC 9457): `reason` is for programs, `detail` for people.",
       },
       tags: [
-        { name: "wallets", description: "Create and read wallets" },
-        { name: "money", description: "Move money" },
+        { name: "wallets", description: "Create, read, change, freeze and close wallets" },
+        { name: "money", description: "Move money, and take it back" },
+        { name: "holds", description: "Set money aside, and pay out of it" },
         { name: "history", description: "What happened, and what was when" },
+        { name: "accounts", description: "Currencies, and accounts outside the wallets" },
         { name: "service", description: "The service itself" },
       ],
     },

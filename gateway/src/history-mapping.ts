@@ -1,19 +1,42 @@
 import { hash } from "node:crypto";
-import type { Entry, GetTransactionResponse } from "@pelikuni/gen/history/v1/history_service_pb";
+import type {
+  AccountEntry,
+  Entry,
+  GetTransactionResponse,
+} from "@pelikuni/gen/history/v1/history_service_pb";
 import {
   type Leg,
   type Side,
   type WalletChange,
+  type WalletEvent,
   WalletEventSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import type { Details } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import type { AccountEntryBody } from "./account-schema.ts";
 import type { BalanceBody, EntryBody, TransactionBody } from "./history-schema.ts";
-import { answered, instant } from "./rest-mapping.ts";
+import {
+  answered,
+  holdBody,
+  instant,
+  reversalBody,
+  reversedLegBody,
+  settingsBody,
+} from "./rest-mapping.ts";
 
 /** An entry as REST shows it. */
 export function entryBody(entry: Entry): EntryBody {
-  const { kind, amount, requestId, head } = entry;
-  return { ...balanceBody(entry), kind, amount, request_id: requestId, head: hex(head) };
+  const { kind, amount, requestId, head, details, holdId, reversesTransactionId } = entry;
+  return {
+    ...balanceBody(entry),
+    kind,
+    amount,
+    request_id: requestId,
+    head: hex(head),
+    ...rememberedBody(details),
+    hold_id: holdId,
+    reverses_transaction_id: reversesTransactionId,
+  };
 }
 
 /** What a wallet held after an entry, as REST shows it. */
@@ -30,8 +53,8 @@ export function balanceBody(entry: Entry | undefined): BalanceBody {
 
 /** A transaction as REST shows it. */
 export function transactionBody(response: GetTransactionResponse): TransactionBody {
-  const { position, event, eventBytes } = response;
-  const { transactionId, occurredAt, requestId, legs, changes, kind } = answered(event);
+  const { position, event, eventBytes, reversedBy } = response;
+  const { transactionId, occurredAt, requestId, legs, changes, kind, details } = answered(event);
   return {
     transaction_id: transactionId,
     position: Number(position),
@@ -42,7 +65,66 @@ export function transactionBody(response: GetTransactionResponse): TransactionBo
     changes: changes.map(changeBody),
     head: hash("sha256", eventBytes, "hex"),
     event_bytes: Buffer.from(eventBytes).toString("base64"),
+    ...rememberedBody(details),
+    ...ownBody(kind),
+    reversed_by: reversedBy.map((by) => ({
+      transaction_id: by.transactionId,
+      position: Number(by.position),
+      legs: by.legs.map(reversedLegBody),
+    })),
   };
+}
+
+/** One leg between an account outside and a wallet, as REST shows it. */
+export function accountEntryBody(entry: AccountEntry): AccountEntryBody {
+  return {
+    account: entry.account,
+    currency: entry.currency,
+    amount: entry.amount,
+    wallet_id: entry.walletId,
+    transaction_id: entry.transactionId,
+    position: Number(entry.position),
+    occurred_at: instant(entry.occurredAt),
+    leg_index: entry.legIndex,
+    kind: entry.kind,
+    ...rememberedBody(entry.details),
+  };
+}
+
+function rememberedBody(
+  details: Details | undefined,
+): Pick<EntryBody, "reference" | "description" | "metadata"> {
+  const { reference = "", description = "", metadata = {} } = details ?? {};
+  return { reference, description, metadata };
+}
+
+/** What a kind of change says beside what all of them say. */
+function ownBody({
+  case: name,
+  value,
+}: WalletEvent["kind"]): Pick<
+  TransactionBody,
+  "hold" | "reversal" | "exchange" | "reason" | "settings"
+> {
+  switch (name) {
+    case "transactionPosted": {
+      const { hold, reversal, exchange } = value;
+      return {
+        ...(hold && { hold: holdBody(hold) }),
+        ...(reversal && { reversal: reversalBody(reversal) }),
+        ...(exchange && { exchange: { rate: exchange.rate, quote_id: exchange.quoteId } }),
+      };
+    }
+    case "holdPlaced":
+    case "holdReleased":
+      return { hold: holdBody(value.hold) };
+    case "walletStatusChanged":
+      return { reason: value.reason };
+    case "walletUpdated":
+      return { settings: settingsBody(value.settings) };
+    default:
+      return {};
+  }
 }
 
 type Changed = Pick<

@@ -13,7 +13,7 @@ import { statementCsv, statementJson } from "./statement-text.ts";
 
 const rpc = HistoryService.method;
 
-/** The REST surface of history: method, path, RPC, what is asked of it and what is answered. */
+/** What happened, and what was when. */
 export function registerHistoryRoutes(app: RestServer, call: CallRpc, stream: StreamRpc): void {
   app.get("/wallets/:id/history", { schema: rest.listHistory }, async (request, reply) => {
     const { params, query } = request;
@@ -87,7 +87,7 @@ async function endStream(parts: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of parts) break;
 }
 
-function periodOf({ from, to }: { from?: string; to?: string }): {
+export function periodOf({ from, to }: { from?: string; to?: string }): {
   from?: Timestamp;
   to?: Timestamp;
 } {
@@ -97,10 +97,10 @@ function periodOf({ from, to }: { from?: string; to?: string }): {
   };
 }
 
-function positionOf({ min_position }: { readonly min_position?: string }): bigint {
+export function positionOf({ min_position }: { readonly min_position?: string }): bigint {
   return BigInt(min_position ?? 0);
 }
 
-function completeToHeader(completeTo: bigint): Record<string, string> {
+export function completeToHeader(completeTo: bigint): Record<string, string> {
   return { "History-Complete-To": completeTo.toString() };
 }

@@ -1,20 +1,23 @@
 import type { Readable } from "node:stream";
 import { type Static, Type } from "typebox";
+import { holdReference } from "./hold-schema.ts";
+import { directionPattern, formatPattern, kindsPattern } from "./rest-patterns.ts";
 import {
-  directionPattern,
-  formatPattern,
-  instantPattern,
-  kindsPattern,
-  positionPattern,
-  textPattern,
-  uuidPattern,
-} from "./rest-patterns.ts";
-import { decimal, json, link, problems, walletPath } from "./rest-schema-parts.ts";
+  completeTo,
+  decimal,
+  instant,
+  json,
+  link,
+  minPosition,
+  pageQuery,
+  problems,
+  walletPath,
+} from "./rest-schema-parts.ts";
+import { reversalSchema, transaction, transactionPath } from "./transaction-schema.ts";
+import { settings } from "./wallet-schema.ts";
 
 /** The number of entries on a page when the client does not say. */
 export const entriesDefault = 100;
-
-const entriesMax = 1_000;
 
 const changed = {
   wallet_id: Type.String({ format: "uuid", description: "The wallet: UUIDv7 in lower case." }),
@@ -26,16 +29,21 @@ const changed = {
   version: Type.Integer({ description: "The version after the change; without a gap from 0." }),
 };
 
-const transaction = {
-  transaction_id: Type.String({ format: "uuid", description: "The transaction's UUIDv7." }),
-  position: Type.Integer({ description: "Its place in the journal, dense from 1." }),
-  occurred_at: Type.String({ format: "date-time", description: "UTC, milliseconds." }),
-};
-
-const kind = Type.String({
-  description: "wallet_created, wallet_funded or transfer_completed; more may come.",
+/** What kind of change a transaction is. */
+export const kind = Type.String({
+  description:
+    "wallet_created, wallet_funded, transfer_completed, transaction_posted, hold_placed, " +
+    "hold_released, wallet_status_changed or wallet_updated; more may come.",
   examples: ["wallet_funded"],
 });
+
+/** What the caller wanted remembered with a change; empty where there is nothing. */
+export const remembered = {
+  reference: Type.String({ description: "The caller's own name for it; empty if none." }),
+  description: Type.String({ description: "A text for people; empty if none." }),
+  metadata: Type.Record(Type.String(), Type.String(), { description: "Free pairs." }),
+};
+
 const requestId = Type.String({ description: "The Idempotency-Key; empty if there was none." });
 const available = decimal("What could be spent after the change, with four decimals.");
 const signedAmount = decimal("What was added to the balance; negative when money went out.");
@@ -50,6 +58,13 @@ export const entrySchema = Type.Object(
     amount: signedAmount,
     request_id: requestId,
     head: Type.String({ description: "SHA-256 over the event's bytes, in hexadecimal." }),
+    ...remembered,
+    hold_id: Type.String({
+      description: "The hold placed, captured, released or expired; empty if none.",
+    }),
+    reverses_transaction_id: Type.String({
+      description: "The transaction that this one takes back; empty if none.",
+    }),
   },
   { $id: "Entry", description: "What happened to one wallet in one transaction." },
 );
@@ -85,6 +100,22 @@ const transactionSchema = Type.Object({
   ),
   head: Type.String({ description: "SHA-256 over event_bytes, in hexadecimal." }),
   event_bytes: Type.String({ description: "The event as it was hashed and stored, in Base64." }),
+  ...remembered,
+  hold: Type.Optional(holdReference),
+  reversal: Type.Optional(reversalSchema),
+  exchange: Type.Optional(Type.Object({ rate: Type.String(), quote_id: Type.String() })),
+  reason: Type.Optional(Type.String({ description: "Why the wallet's status was changed." })),
+  settings: Type.Optional(
+    Type.Object(settings, { description: "What is kept beside the wallet after the change." }),
+  ),
+  reversed_by: Type.Array(
+    Type.Object({
+      transaction_id: transaction.transaction_id,
+      position: transaction.position,
+      legs: reversalSchema.properties.legs,
+    }),
+    { description: "The transactions that take it back, in their order." },
+  ),
 });
 
 /** One transaction as REST shows it. */
@@ -104,24 +135,6 @@ const statementSchema = Type.Object({
   total_out: decimal("What went out, not negative."),
   complete_to: Type.Integer({ description: "History was complete up to this position." }),
 });
-
-const minPosition = {
-  min_position: Type.Optional(
-    Type.String({
-      pattern: positionPattern,
-      description:
-        "Answer only once history is complete up to this position: give the header Position of a " +
-        "change to see it. 503 NOT_COMPLETE_YET when that takes too long.",
-      examples: ["4711"],
-    }),
-  ),
-};
-
-const completeTo = {
-  "History-Complete-To": Type.String({
-    description: "The answer holds everything up to this position.",
-  }),
-};
 
 /** GET /wallets/:id/history */
 export const listHistory = {
@@ -147,21 +160,7 @@ export const listHistory = {
         description: "Which entries come first.",
       }),
     ),
-    page_size: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: entriesMax,
-        default: entriesDefault,
-        description: "The most entries to answer with.",
-      }),
-    ),
-    page_token: Type.Optional(
-      Type.String({
-        maxLength: 200,
-        pattern: textPattern,
-        description: 'From the Link header with rel="next"; opaque. Without it, the first page.',
-      }),
-    ),
+    ...pageQuery("entries", entriesDefault),
     ...minPosition,
   }),
   response: {
@@ -225,24 +224,10 @@ export const getTransaction = {
   summary: "Read a transaction",
   description: "What moved, what each wallet became, and the bytes that prove it.",
   tags: ["history"],
-  params: Type.Object({
-    transaction_id: Type.String({
-      format: "uuid",
-      pattern: uuidPattern,
-      description: "The transaction: a UUID in either case, as the header Transaction-Id gave it.",
-    }),
-  }),
+  params: transactionPath,
   querystring: Type.Object(minPosition),
   response: {
     200: json("The transaction.", transactionSchema, {}),
     ...problems(400, 404, 503, 504),
   },
 };
-
-function instant(description: string): ReturnType<typeof Type.String> {
-  return Type.String({
-    pattern: instantPattern,
-    description: `${description} In RFC 3339; a day, like 2026-01-31, is its beginning in UTC.`,
-    examples: ["2026-01-31T09:30:00Z"],
-  });
-}

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { Code, type ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { errorReason, errorRetryDelayMs, errorViolations } from "@pelikuni/runtime/rpc-errors";
 import type { ProblemBody } from "./rest-schema-parts.ts";
 
@@ -78,19 +78,43 @@ export const statusOfCode = {
   [Code.DataLoss]: 500,
 } satisfies Record<Code, number>;
 
+/** In which terms one route tells refusals, where they are not those of all routes. */
+export interface RefusalTerms {
+  /** Names of fields by those of the contract. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** The status of a wallet that has another version than expected. */
+  readonly conflictStatus?: number;
+}
+
+/**
+ * Waits for an answer, and tells a refusal in a route's own terms.
+ *
+ * @throws RestRefusal, or what the answer fails with
+ */
+export async function inTermsOf<T>(terms: RefusalTerms, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+    const isAboutInput = [Code.InvalidArgument, Code.Aborted].includes(error.code);
+    throw isAboutInput ? refusalOfRpc(error, terms) : error;
+  }
+}
+
 /**
  * What a failed RPC means in REST. Messages with a reason of ours are meant for callers and stay
  * as they are; any other message may name addresses or internals and is replaced, and so is that of
  * a service's own fault.
  */
-export function refusalOfRpc(error: ConnectError): RestRefusal {
-  const status = statusOfCode[error.code];
+export function refusalOfRpc(error: ConnectError, terms: RefusalTerms = {}): RestRefusal {
+  const { conflictStatus = statusOfCode[Code.Aborted] } = terms;
+  const status = error.code === Code.Aborted ? conflictStatus : statusOfCode[error.code];
   const reason = errorReason(error);
   // Lost data are told: the caller has to know what it is that he cannot rely on.
   const isFault = status === 500 && error.code !== Code.DataLoss;
   if (reason === undefined || isFault) return unexplained(status, error.code);
   const errors = errorViolations(error).map(({ field, description }) => ({
-    field: restNames[field] ?? field,
+    field: terms.fields?.[field] ?? restName(field),
     detail: description,
   }));
   const [first] = errors;
@@ -105,7 +129,15 @@ const restNames: Readonly<Record<string, string>> = {
   request_id: "Idempotency-Key",
   expected_version: "If-Match",
   kinds: "kind",
+  update_mask: "body",
 };
+
+/** Parts of a body that the contract keeps in messages of their own. */
+const inlined = /^(details|settings)\./;
+
+function restName(field: string): string {
+  return restNames[field] ?? field.replace(inlined, "");
+}
 
 function unexplained(status: number, code: Code): RestRefusal {
   const reason = Code[code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();

@@ -2,15 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { WalletSchema, WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { expect, test } from "vitest";
-import { RestRefusal } from "./rest-errors.ts";
-import {
-  amountText,
-  expectedVersion,
-  matchesTag,
-  nextPageHeaders,
-  walletBody,
-  walletTag,
-} from "./rest-mapping.ts";
+import { matchesTag, nextPageHeaders, walletBody, walletTag } from "./rest-mapping.ts";
 
 const wallet = create(WalletSchema, {
   id: "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1",
@@ -43,39 +35,6 @@ test("a wallet is shown in snake_case, its version as a number and its instants 
 
 test("an answer without a wallet is a fault, not an empty wallet", () => {
   expect(() => walletBody(undefined)).toThrow("left out");
-});
-
-test.each([
-  ["25.50", "25.50"],
-  ["1e3", "1e3"],
-  ["", ""],
-  [10, "10"],
-  [10.5, "10.5"],
-  [0.0001, "0.0001"],
-  [99_999_999_999.25, "99999999999.25"],
-  [99_999_999_999, "99999999999"],
-  [0, "0"],
-  [-0, "0"],
-  [-5, "0"],
-  [-1e-7, "0"],
-  [Number.NEGATIVE_INFINITY, "0"],
-])("the amount %j goes to the wallet-service as %j", (amount, text) => {
-  expect(amountText(amount)).toBe(text);
-});
-
-test.each([1e11, 1e21, 1e300, Number.POSITIVE_INFINITY, Number.NaN, 0.00001, 1e-7, 10.12345])(
-  "the amount %d is refused as a number, with the advice to send a string",
-  (amount) => {
-    expect(() => amountText(amount)).toThrow(RestRefusal);
-    expect(() => amountText(amount)).toThrow("send it as a string");
-  },
-);
-
-test("If-Match names the expected version, and a star names none", () => {
-  expect(expectedVersion('"0"')).toBe(0n);
-  expect(expectedVersion('"999999999999999999"')).toBe(999_999_999_999_999_999n);
-  expect(expectedVersion("*")).toBeUndefined();
-  expect(expectedVersion(undefined)).toBeUndefined();
 });
 
 test("If-None-Match matches the tag alone, in a list, weakly, and with a star", () => {

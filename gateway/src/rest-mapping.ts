@@ -1,11 +1,16 @@
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
-import { type Wallet, WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import type { Reversal, ReversedLeg } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import {
+  type Hold,
+  HoldStatus,
+  type Wallet,
+  type WalletSettings,
+  WalletStatus,
+} from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { Receipt } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { RestRefusal } from "./rest-errors.ts";
-import type { WalletBody } from "./rest-schema.ts";
-
-/** A JSON number at or above this is refused as an amount: a JSON parser may have rounded it. */
-export const amountNumberLimit = 1e11;
+import type { HoldBody } from "./hold-schema.ts";
+import type { PostedBody, ReversalBody } from "./transaction-schema.ts";
+import type { WalletBody, WholeWalletBody } from "./wallet-schema.ts";
 
 /** A wallet as REST shows it. */
 export function walletBody(wallet: Wallet | undefined): WalletBody {
@@ -35,6 +40,67 @@ export function walletBody(wallet: Wallet | undefined): WalletBody {
   };
 }
 
+/** A wallet with what is kept beside it, as REST shows it: each part only where there is something. */
+export function wholeWalletBody(answer: {
+  readonly wallet?: Wallet | undefined;
+  readonly settings?: WalletSettings | undefined;
+}): WholeWalletBody {
+  return { ...walletBody(answer.wallet), ...settingsBody(answer.settings) };
+}
+
+/** What is kept beside a wallet, as REST shows it. */
+export function settingsBody(
+  settings: WalletSettings | undefined,
+): Pick<WholeWalletBody, "metadata" | "limits"> {
+  const { metadata, limits } = answered(settings);
+  const max = limits?.singleTransferMax ?? "";
+  return {
+    ...(Object.keys(metadata).length > 0 && { metadata }),
+    ...(max !== "" && { limits: { single_transfer_max: max } }),
+  };
+}
+
+/** A hold as REST shows it. */
+export function holdBody(hold: Hold | undefined): HoldBody {
+  const { id, walletId, currency, amount, captured, remaining, status, createTime, expireTime } =
+    answered(hold);
+  return {
+    id,
+    wallet_id: walletId,
+    currency,
+    amount,
+    captured,
+    remaining,
+    status: HoldStatus[status],
+    create_time: instant(createTime),
+    expire_time: instant(expireTime),
+  };
+}
+
+/** A transaction that was just posted, as REST shows it. */
+export function postedBody(answer: {
+  readonly receipt?: Receipt | undefined;
+  readonly wallets: readonly Wallet[];
+}): PostedBody {
+  const { transactionId, position, occurredAt } = answered(answer.receipt);
+  return {
+    transaction_id: transactionId,
+    position: Number(position),
+    occurred_at: instant(occurredAt),
+    wallets: answer.wallets.map(walletBody),
+  };
+}
+
+/** What a reversal takes back, as REST shows it. */
+export function reversalBody({ transactionId, legs }: Reversal): ReversalBody {
+  return { transaction_id: transactionId, legs: legs.map(reversedLegBody) };
+}
+
+/** What is taken back of one leg, as REST shows it. */
+export function reversedLegBody({ index, amount }: ReversedLeg): ReversalBody["legs"][number] {
+  return { index, amount };
+}
+
 /** The ETag of a wallet: its version in double quotes. */
 export function walletTag(wallet: Wallet | undefined): string {
   return `"${answered(wallet).version}"`;
@@ -44,32 +110,6 @@ export function walletTag(wallet: Wallet | undefined): string {
 export function receiptHeaders(receipt: Receipt | undefined): Record<string, string> {
   const { transactionId, position } = answered(receipt);
   return { "Transaction-Id": transactionId, Position: position.toString() };
-}
-
-/**
- * The amount as the contract wants it: a string is passed on as it is, a number by its shortest
- * form.
- *
- * @throws RestRefusal when a number is not below 10^11 or has no such form with four decimals
- */
-export function amountText(amount: string | number): string {
-  if (typeof amount === "string") return amount;
-  // Zero and every negative number get the same refusal, and some have no plain decimal form.
-  if (amount <= 0) return "0";
-  const text = String(amount);
-  if (amount >= amountNumberLimit || !/^[0-9]+(\.[0-9]{1,4})?$/.test(text)) {
-    throw RestRefusal.ofField("amount", amountNumberMeaning);
-  }
-  return text;
-}
-
-const amountNumberMeaning =
-  "must, as a JSON number, be below 100000000000 and have up to 4 decimals; " +
-  'send it as a string, for example "25.50"';
-
-/** The version that an If-Match header insists on; undefined for none and for `*`. */
-export function expectedVersion(ifMatch: string | undefined): bigint | undefined {
-  return ifMatch === undefined || ifMatch === "*" ? undefined : BigInt(ifMatch.slice(1, -1));
 }
 
 /** Whether an If-None-Match header names the tag, weakly compared as RFC 9110 wants it. */

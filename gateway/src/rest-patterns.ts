@@ -31,6 +31,12 @@ export const directionPattern = "^(newest|oldest)$";
 /** What the answer is written in. */
 export const formatPattern = "^(json|csv)$";
 
+/** How far a wallet is frozen. */
+export const scopePattern = "^(OUTGOING|ALL)$";
+
+/** Whether a hold is open, or how it ended. */
+export const holdStatusPattern = "^(OPEN|CAPTURED|RELEASED|EXPIRED)$";
+
 /** What a text is told that is no instant. */
 export const instantMeaning =
   'must be an instant, for example "2026-01-31T09:30:00Z", or a day, for example "2026-01-31"';
@@ -49,4 +55,6 @@ export const patternMeanings: Readonly<Record<string, string>> = {
   [kindsPattern]: 'must be one to ten kinds, for example "wallet_funded,transfer_completed"',
   [directionPattern]: "must be newest or oldest",
   [formatPattern]: "must be json or csv",
+  [scopePattern]: "must be OUTGOING or ALL",
+  [holdStatusPattern]: "must be OPEN, CAPTURED, RELEASED or EXPIRED",
 };

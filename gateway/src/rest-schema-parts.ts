@@ -1,6 +1,13 @@
 import { STATUS_CODES } from "node:http";
-import { type Static, type TSchema, type TString, Type } from "typebox";
-import { uuidPattern } from "./rest-patterns.ts";
+import {
+  type Static,
+  type TInteger,
+  type TOptional,
+  type TSchema,
+  type TString,
+  Type,
+} from "typebox";
+import { instantPattern, positionPattern, textPattern, uuidPattern } from "./rest-patterns.ts";
 
 /** Why a request was not carried out: RFC 9457, media type application/problem+json. */
 export const problemSchema = Type.Object(
@@ -36,6 +43,67 @@ export const walletPath = Type.Object({
   }),
 });
 
+/** The most items on one page. */
+export const pageSizeMax = 1_000;
+
+/**
+ * What a query says of the page that it asks for.
+ *
+ * @param items what is listed, for example "wallets"
+ * @param sizeDefault how many there are on a page when the client does not say
+ */
+export function pageQuery(
+  items: string,
+  sizeDefault: number,
+): { page_size: TOptional<TInteger>; page_token: TOptional<TString> } {
+  return {
+    page_size: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: pageSizeMax,
+        default: sizeDefault,
+        description: `The most ${items} to answer with.`,
+      }),
+    ),
+    page_token: Type.Optional(
+      Type.String({
+        maxLength: 200,
+        pattern: textPattern,
+        description: 'From the Link header with rel="next"; opaque. Without it, the first page.',
+      }),
+    ),
+  };
+}
+
+/** The part of a query that makes a read wait for history. */
+export const minPosition = {
+  min_position: Type.Optional(
+    Type.String({
+      pattern: positionPattern,
+      description:
+        "Answer only once history is complete up to this position: give the header Position of a " +
+        "change to see it. 503 NOT_COMPLETE_YET when that takes too long.",
+      examples: ["4711"],
+    }),
+  ),
+};
+
+/** The header that says how far an answer of history reaches. */
+export const completeTo = {
+  "History-Complete-To": Type.String({
+    description: "The answer holds everything up to this position.",
+  }),
+};
+
+/** An instant as a request gives it. */
+export function instant(description: string): TString {
+  return Type.String({
+    pattern: instantPattern,
+    description: `${description} In RFC 3339; a day, like 2026-01-31, is its beginning in UTC.`,
+    examples: ["2026-01-31T09:30:00Z"],
+  });
+}
+
 /** The header that leads to the next page. */
 export const link = {
   Link: Type.String({ description: 'The next page, rel="next"; none on the last.' }),
@@ -43,11 +111,14 @@ export const link = {
 
 const problemMeanings = {
   400: "A field breaks its rule, or the state of the wallets does not allow it: see reason.",
-  404: "WALLET_NOT_FOUND or TRANSACTION_NOT_FOUND.",
+  404: "WALLET_NOT_FOUND, HOLD_NOT_FOUND or TRANSACTION_NOT_FOUND.",
+  409: "VERSION_CONFLICT: a wallet has another version than expected_versions say.",
   412: "VERSION_CONFLICT: If-Match is not the wallet's version.",
   413: "BODY_TOO_LARGE",
   415: "UNSUPPORTED_MEDIA_TYPE: send JSON.",
-  422: "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input.",
+  422:
+    "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input. " +
+    "REFERENCE_ALREADY_USED: money came in under this reference before; detail names the transaction.",
   500:
     "HISTORY_DAMAGED: what is stored of the wallet was changed by hand, and detail says at which " +
     "version; or INTERNAL.",

@@ -27,8 +27,12 @@ type Refuse = (errors: readonly ErrorObject[]) => RestRefusal;
 type Validator = (data: unknown) => true | { error: RestRefusal };
 
 function refusing(validate: ValidateFunction, refuse: Refuse): Validator {
-  return (data) =>
-    validate(data) || { error: refuse((validate.errors ?? []).slice(0, fieldProblemsMax)) };
+  return (data) => {
+    if (validate(data)) return true;
+    // Of a wrong key Ajv tells the rule first, and then once more that there is a wrong key.
+    const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== "propertyNames");
+    return { error: refuse(errors.slice(0, fieldProblemsMax)) };
+  };
 }
 
 function refusalOfBody(errors: readonly ErrorObject[]): RestRefusal {
@@ -39,6 +43,7 @@ function refusalOfBody(errors: readonly ErrorObject[]): RestRefusal {
 function refusalOfPath(errors: readonly ErrorObject[]): RestRefusal {
   const broken = errors.map(({ instancePath }) => instancePath);
   if (broken.includes("/id")) return notFound("WALLET_NOT_FOUND", "Wallet not found");
+  if (broken.includes("/hold_id")) return notFound("HOLD_NOT_FOUND", "Hold not found");
   if (broken.includes("/transaction_id")) {
     return notFound("TRANSACTION_NOT_FOUND", "Transaction not found");
   }
@@ -74,17 +79,40 @@ function headerValidator(ajv: Ajv, schema: TSchema): Validator {
   );
 }
 
-function fieldProblem({ instancePath, keyword, params }: ErrorObject): FieldProblem {
-  const field = instancePath.slice(1);
-  if (keyword === "required") return { field: params.missingProperty, detail: "is required" };
+function fieldProblem(error: ErrorObject): FieldProblem {
+  const { keyword, params, propertyName } = error;
+  const field = fieldName(error.instancePath);
+  if (keyword === "required") {
+    const within = field === "" ? "" : `${field}.`;
+    return { field: within + params.missingProperty, detail: "is required" };
+  }
   if (field === "") return { field: "body", detail: "must be a JSON object" };
-  return { field, detail: ruleMeaning(keyword, params) };
+  const detail = ruleMeaning(keyword, params);
+  return { field, detail: propertyName === undefined ? detail : `has a key that ${detail}` };
+}
+
+/** A place in a body as the contract names it: `legs[0].amount`, `metadata["a/b"]`. */
+function fieldName(pointer: string): string {
+  const parts = pointer.split("/").slice(1);
+  return parts
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .reduce((place, part) => {
+      if (place === "") return part;
+      if (/^\d+$/.test(part)) return `${place}[${part}]`;
+      return /^\w+$/.test(part) ? `${place}.${part}` : `${place}[${JSON.stringify(part)}]`;
+    }, "");
 }
 
 function ruleMeaning(keyword: string, params: ErrorObject["params"]): string {
   switch (keyword) {
     case "type":
       return `must be ${[params.type].flat().map(typeMeaning).join(" or ")}`;
+    case "minItems":
+      return `must have at least ${params.limit} item`;
+    case "maxItems":
+      return `must have at most ${params.limit} items`;
+    case "maxProperties":
+      return `must have at most ${params.limit} pairs`;
     case "minLength":
       return "must not be empty";
     case "maxLength":

@@ -5,7 +5,6 @@ import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport, type GrpcTransportOptions } from "@pelikuni/runtime/rpc-transport";
 import { z } from "zod";
 import { collectOpenApi, serveDocumentation } from "./documentation.ts";
-import { registerHistoryRoutes } from "./history-routes.ts";
 import { createHttpServer, type RestServer } from "./http-server.ts";
 import { registerRoutes } from "./routes.ts";
 import { rpcCaller } from "./rpc-calls.ts";
@@ -84,9 +83,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const app = createHttpServer(configuration, logger);
     resources.use({ [Symbol.asyncDispose]: () => stop(app, configuration) });
     await collectOpenApi(app);
-    registerRoutes(app, rpcCaller(wallets, configuration));
-    const stream = rpcStreamer(history, configuration, logger);
-    registerHistoryRoutes(app, rpcCaller(history, configuration), stream);
+    registerRoutes(app, {
+      wallets: rpcCaller(wallets, configuration),
+      history: rpcCaller(history, configuration),
+      historyStream: rpcStreamer(history, configuration, logger),
+    });
     await serveDocumentation(app);
     const port = await listen(app, configuration);
     logger.info({ host: configuration.host, port }, "Serving REST");

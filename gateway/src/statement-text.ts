@@ -76,6 +76,11 @@ const columns = [
   "head",
   "wallet_id",
   "user_id",
+  "reference",
+  "description",
+  "metadata",
+  "hold_id",
+  "reverses_transaction_id",
 ] as const satisfies readonly (keyof EntryBody)[];
 
 type Column = (typeof columns)[number];
@@ -93,13 +98,25 @@ async function* csvRows(parts: StatementParts): AsyncGenerator<string> {
       yield rowOf({ ...common, occurred_at: instant(from), kind, balance: openingBalance });
     } else if (part.case === "entry") {
       const entry = entryBody(part.value);
-      const texts = { user_id: csvText(entry.user_id), request_id: csvText(entry.request_id) };
-      yield rowOf({ ...entry, ...texts });
+      yield rowOf({ ...entry, ...callersTexts(entry) });
     } else if (part.case === "closing") {
       const balance = part.value.closingBalance;
       yield rowOf({ ...common, occurred_at: end, kind: "closing_balance", balance });
     }
   }
+}
+
+/** The cells whose texts callers have chosen. */
+function callersTexts(entry: EntryBody): Partial<Record<Column, string>> & { metadata: string } {
+  const { user_id, request_id, reference, description, metadata } = entry;
+  const hasPairs = Object.keys(metadata).length > 0;
+  return {
+    user_id: csvText(user_id),
+    request_id: csvText(request_id),
+    reference: csvText(reference),
+    description: csvText(description),
+    metadata: csvText(hasPairs ? JSON.stringify(metadata) : ""),
+  };
 }
 
 function rowOf(cells: Readonly<Partial<Record<Column, string | number>>>): string {

@@ -7,7 +7,7 @@ import {
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { expect, test } from "vitest";
 import { currencyPattern } from "./rest-patterns.ts";
-import { createWallet, listWallets, transfer } from "./rest-schema.ts";
+import { createWallet, listWallets, transfer } from "./wallet-schema.ts";
 
 function rulesOf(message: DescMessage, name: string) {
   const field = message.fields.find((one) => one.name === name);

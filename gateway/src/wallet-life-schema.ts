@@ -1,0 +1,92 @@
+import { Type } from "typebox";
+import {
+  amount,
+  details,
+  etag,
+  metadata,
+  reason,
+  receiptHeaders,
+  side,
+  walletConditions,
+} from "./mutation-parts.ts";
+import { scopePattern } from "./rest-patterns.ts";
+import { problems, walletPath } from "./rest-schema-parts.ts";
+import { walletAnswer, wholeWalletAnswer } from "./wallet-schema.ts";
+
+const asked = { tags: ["wallets"], params: walletPath, headers: walletConditions };
+const refused = problems(400, 404, 412, 413, 415, 422, 503, 504);
+
+/** PATCH /wallets/:id */
+export const updateWallet = {
+  ...asked,
+  operationId: "updateWallet",
+  summary: "Change a wallet's metadata and limits",
+  description:
+    "What is left out stays. metadata replaces all pairs: {} takes them all away. These pairs are the " +
+    "wallet's; what is to be remembered with the change itself are reference and description.",
+  body: Type.Object({
+    metadata: Type.Optional(metadata),
+    limits: Type.Optional(
+      Type.Object({
+        single_transfer_max: Type.Optional(
+          Type.Unsafe<string | number | null>({
+            ...amount,
+            type: ["string", "number", "null"],
+            description:
+              "The most that may leave the wallet by one transfer, withdrawal or posted transaction, or be " +
+              "set aside by one hold; null takes the limit away.",
+          }),
+        ),
+      }),
+    ),
+    reference: details.reference,
+    description: details.description,
+  }),
+  response: {
+    200: { ...wholeWalletAnswer, headers: { ...etag, ...receiptHeaders } },
+    ...refused,
+  },
+};
+
+/** POST /wallets/:id/freeze */
+export const freezeWallet = {
+  ...asked,
+  operationId: "freezeWallet",
+  summary: "Freeze a wallet",
+  description: "Holds can still be released, and expire. Freezing again changes how far.",
+  body: Type.Object({
+    scope: Type.Optional(
+      Type.String({
+        pattern: scopePattern,
+        default: "ALL",
+        description: "ALL: no money moves; OUTGOING: money still comes in.",
+        examples: ["OUTGOING"],
+      }),
+    ),
+    ...reason,
+    ...details,
+  }),
+  response: { 200: walletAnswer, ...refused },
+};
+
+/** POST /wallets/:id/unfreeze */
+export const unfreezeWallet = {
+  ...asked,
+  operationId: "unfreezeWallet",
+  summary: "Let a wallet's money move again",
+  description: "The wallet is ACTIVE afterwards.",
+  body: Type.Object({ ...reason, ...details }),
+  response: { 200: walletAnswer, ...refused },
+};
+
+/** POST /wallets/:id/close */
+export const closeWallet = {
+  ...asked,
+  operationId: "closeWallet",
+  summary: "Close a wallet for good",
+  description:
+    "It has to be empty, or its money goes to sweep_to in the same transaction. The answer is the " +
+    "closed wallet.",
+  body: Type.Object({ sweep_to: Type.Optional(side), ...reason, ...details }),
+  response: { 200: walletAnswer, ...refused },
+};
