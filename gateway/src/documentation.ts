@@ -5,6 +5,7 @@ import swagger from "@fastify/swagger";
 import { entrySchema } from "./history-schema.ts";
 import { holdSchema } from "./hold-schema.ts";
 import type { RestServer } from "./http-server.ts";
+import { isOptionalBody } from "./optional-body.ts";
 import { docsPage, docsScript, homePage } from "./pages.ts";
 import { problemSchema } from "./rest-schema-parts.ts";
 import { walletSchema } from "./wallet-schema.ts";
@@ -39,6 +40,17 @@ export async function collectOpenApi(app: RestServer): Promise<void> {
         { name: "accounts", description: "Currencies, and accounts outside the wallets" },
         { name: "service", description: "The service itself" },
       ],
+    },
+    transformObject: (documented) => {
+      if (!("openapiObject" in documented)) throw new Error("The document is not OpenAPI 3");
+      const { openapiObject } = documented;
+      for (const path of Object.values(openapiObject.paths ?? {})) {
+        const body = path?.post?.requestBody;
+        if (body === undefined || !("content" in body)) continue;
+        // The plug-in takes every body for a required one.
+        body.required = !isOptionalBody(body.content["application/json"]?.schema);
+      }
+      return openapiObject;
     },
     refResolver: { buildLocalReference: (json) => String(json.$id) },
   });

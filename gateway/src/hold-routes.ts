@@ -4,7 +4,6 @@ import { type PaymentSchema, WalletService } from "@pelikuni/gen/wallet/v1/walle
 import * as rest from "./hold-schema.ts";
 import type { RestServer } from "./http-server.ts";
 import { longBodyBytesMax } from "./mutation-parts.ts";
-import { bodyOptional } from "./optional-body.ts";
 import {
   amountText,
   conditions,
@@ -68,7 +67,7 @@ export function registerHoldRoutes(app: RestServer, call: CallRpc): void {
     return holdBody(hold);
   });
 
-  const release = { schema: rest.releaseHold, ...limits, ...bodyOptional };
+  const release = { schema: rest.releaseHold, ...limits };
   app.post("/holds/:hold_id/release", release, async ({ params, body, headers }, reply) => {
     const { receipt, hold } = await call(reply, rpc.releaseHold, {
       holdId: params.hold_id,

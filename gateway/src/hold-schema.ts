@@ -10,6 +10,7 @@ import {
   walletConditions,
   walletId,
 } from "./mutation-parts.ts";
+import { optionalBody } from "./optional-body.ts";
 import { holdStatusPattern, uuidPattern } from "./rest-patterns.ts";
 import {
   decimal,
@@ -159,7 +160,7 @@ export const releaseHold = {
   tags,
   params: holdPath,
   headers: holdConditions,
-  body: Type.Object(details),
+  body: Type.Object(details, optionalBody),
   response: {
     200: json("The hold right after it.", holdReference, receiptHeaders),
     ...problems(400, 404, 412, 413, 415, 422, 503, 504),

@@ -13,6 +13,7 @@ import {
 } from "fastify";
 import { internalRefusal, refusalOfBytes, refusalOfFailure } from "./http-errors.ts";
 import { createRouteTable } from "./http-routes.ts";
+import { supplyOptionalBodies } from "./optional-body.ts";
 import { problemBody, RestRefusal } from "./rest-errors.ts";
 import { createValidatorCompiler } from "./rest-validation.ts";
 
@@ -83,6 +84,7 @@ export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer
   app.setValidatorCompiler(createValidatorCompiler());
   app.setErrorHandler((error, _request, reply) => sendFailure(error, reply));
   acceptJsonAlone(app);
+  supplyOptionalBodies(app);
   refuseUnknownRoutes(app);
   releaseClientsOnStop(app);
   return app;

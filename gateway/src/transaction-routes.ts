@@ -3,7 +3,6 @@ import type { ReversedLegSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb"
 import { type Receipt, WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { RestServer } from "./http-server.ts";
 import { longBodyBytesMax } from "./mutation-parts.ts";
-import { bodyOptional } from "./optional-body.ts";
 import { amountText, detailsOf, sideOf } from "./request-mapping.ts";
 import { inTermsOf, RestRefusal } from "./rest-errors.ts";
 import { answered, postedBody, receiptHeaders, reversalBody } from "./rest-mapping.ts";
@@ -39,7 +38,7 @@ export function registerTransactionRoutes(app: RestServer, call: CallRpc): void 
     return postedBody({ receipt, wallets });
   });
 
-  const reverse = { schema: rest.reverseTransaction, ...limits, ...bodyOptional };
+  const reverse = { schema: rest.reverseTransaction, ...limits };
   const path = "/transactions/:transaction_id/reverse";
   app.post(path, reverse, async ({ params, body, headers }, reply) => {
     const answer = call(reply, rpc.reverseTransaction, {

@@ -9,6 +9,7 @@ import {
   side,
   walletId,
 } from "./mutation-parts.ts";
+import { optionalBody } from "./optional-body.ts";
 import { textPattern, uuidPattern } from "./rest-patterns.ts";
 import { decimal, json, problems } from "./rest-schema-parts.ts";
 import { walletReference } from "./wallet-schema.ts";
@@ -105,19 +106,22 @@ export const reverseTransaction = {
   tags: ["money"],
   params: transactionPath,
   headers: Type.Object(idempotencyKey),
-  body: Type.Object({
-    amount: Type.Optional(amount),
-    legs: Type.Optional(
-      Type.Array(
-        Type.Object({ index: Type.Integer({ minimum: 0, maximum: legsMax - 1 }), amount }),
-        { minItems: 1, maxItems: legsMax, description: "In the place of amount." },
+  body: Type.Object(
+    {
+      amount: Type.Optional(amount),
+      legs: Type.Optional(
+        Type.Array(
+          Type.Object({ index: Type.Integer({ minimum: 0, maximum: legsMax - 1 }), amount }),
+          { minItems: 1, maxItems: legsMax, description: "In the place of amount." },
+        ),
       ),
-    ),
-    shortfall_account: Type.Optional(
-      account("The account that pays what a wallet no longer has available."),
-    ),
-    ...details,
-  }),
+      shortfall_account: Type.Optional(
+        account("The account that pays what a wallet no longer has available."),
+      ),
+      ...details,
+    },
+    optionalBody,
+  ),
   response: {
     201: json(
       "The transaction that takes back the other.",

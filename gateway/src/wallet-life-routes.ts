@@ -1,7 +1,6 @@
 import { FreezeScope, WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { RestServer } from "./http-server.ts";
 import { longBodyBytesMax } from "./mutation-parts.ts";
-import { bodyOptional } from "./optional-body.ts";
 import { amountText, conditions, detailsOf, sideOf } from "./request-mapping.ts";
 import { receiptHeaders, walletBody, walletTag, wholeWalletBody } from "./rest-mapping.ts";
 import type { CallRpc } from "./rpc-calls.ts";
@@ -25,7 +24,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
     return wholeWalletBody(answer);
   });
 
-  const freeze = { schema: rest.freezeWallet, ...limits, ...bodyOptional };
+  const freeze = { schema: rest.freezeWallet, ...limits };
   app.post("/wallets/:id/freeze", freeze, async ({ params, body, headers }, reply) => {
     const { receipt, wallet } = await call(reply, rpc.freezeWallet, {
       walletId: params.id,
@@ -38,7 +37,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
     return walletBody(wallet);
   });
 
-  const unfreeze = { schema: rest.unfreezeWallet, ...limits, ...bodyOptional };
+  const unfreeze = { schema: rest.unfreezeWallet, ...limits };
   app.post("/wallets/:id/unfreeze", unfreeze, async ({ params, body, headers }, reply) => {
     const { receipt, wallet } = await call(reply, rpc.unfreezeWallet, {
       walletId: params.id,
@@ -50,7 +49,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
     return walletBody(wallet);
   });
 
-  const close = { schema: rest.closeWallet, ...limits, ...bodyOptional };
+  const close = { schema: rest.closeWallet, ...limits };
   app.post("/wallets/:id/close", close, async ({ params, body, headers }, reply) => {
     const { sweep_to, reason = "" } = body;
     const { receipt, wallets } = await call(reply, rpc.closeWallet, {

@@ -9,6 +9,7 @@ import {
   side,
   walletConditions,
 } from "./mutation-parts.ts";
+import { optionalBody } from "./optional-body.ts";
 import { scopePattern } from "./rest-patterns.ts";
 import { problems, walletPath } from "./rest-schema-parts.ts";
 import { walletAnswer, wholeWalletAnswer } from "./wallet-schema.ts";
@@ -54,18 +55,21 @@ export const freezeWallet = {
   operationId: "freezeWallet",
   summary: "Freeze a wallet",
   description: "Holds can still be released, and expire. Freezing again changes how far.",
-  body: Type.Object({
-    scope: Type.Optional(
-      Type.String({
-        pattern: scopePattern,
-        default: "ALL",
-        description: "ALL: no money moves; OUTGOING: money still comes in.",
-        examples: ["OUTGOING"],
-      }),
-    ),
-    ...reason,
-    ...details,
-  }),
+  body: Type.Object(
+    {
+      scope: Type.Optional(
+        Type.String({
+          pattern: scopePattern,
+          default: "ALL",
+          description: "ALL: no money moves; OUTGOING: money still comes in.",
+          examples: ["OUTGOING"],
+        }),
+      ),
+      ...reason,
+      ...details,
+    },
+    optionalBody,
+  ),
   response: { 200: walletAnswer, ...refused },
 };
 
@@ -75,7 +79,7 @@ export const unfreezeWallet = {
   operationId: "unfreezeWallet",
   summary: "Let a wallet's money move again",
   description: "The wallet is ACTIVE afterwards.",
-  body: Type.Object({ ...reason, ...details }),
+  body: Type.Object({ ...reason, ...details }, optionalBody),
   response: { 200: walletAnswer, ...refused },
 };
 
@@ -87,6 +91,6 @@ export const closeWallet = {
   description:
     "It has to be empty, or its money goes to sweep_to in the same transaction. The answer is the " +
     "closed wallet.",
-  body: Type.Object({ sweep_to: Type.Optional(side), ...reason, ...details }),
+  body: Type.Object({ sweep_to: Type.Optional(side), ...reason, ...details }, optionalBody),
   response: { 200: walletAnswer, ...refused },
 };
