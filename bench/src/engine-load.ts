@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { v7 } from "uuid";
+import type { Answer } from "../../wallet-service/src/command-outcome.ts";
 import { type Command, fund, transfer } from "../../wallet-service/src/decide/command.ts";
 import { parseAmount } from "../../wallet-service/src/money.ts";
 import { requestKey } from "../../wallet-service/src/request-key.ts";
@@ -11,15 +12,22 @@ type Amount = NonNullable<ReturnType<typeof parseAmount>>;
 const fundedAmount = amountOf("1000000");
 const fillCallers = 512;
 const fillMs = 500;
-const transferredAmount = amountOf("0.01");
+
+/** How much every call moves. */
+export const transferredAmount = amountOf("0.01");
 
 /** Creates and funds the wallets of the benchmark; returns their ids. */
 export async function createWallets(engine: WalletEngine): Promise<string[]> {
   const ids = Array.from({ length: walletCount }, () => v7());
   await Promise.all(
     ids.map(async (walletId) => {
-      await submit(engine, { kind: "createWallet", walletId, userId: "bench", currency: "USD" });
-      await submit(engine, fund(walletId, fundedAmount));
+      await submitCommand(engine, {
+        kind: "createWallet",
+        walletId,
+        userId: "bench",
+        currency: "USD",
+      });
+      await submitCommand(engine, fund(walletId, fundedAmount));
     }),
   );
   return ids;
@@ -45,19 +53,24 @@ export async function runEngine(
     ...options,
     call: async () => {
       const [from, to] = choosePair(options.workload);
-      await submit(engine, transfer(idOf(from), idOf(to), transferredAmount));
+      await submitCommand(engine, transfer(idOf(from), idOf(to), transferredAmount));
     },
   });
 }
 
-/** As the RPC layer does it: the key is made of what the caller sent. */
-async function submit(engine: WalletEngine, command: Command): Promise<void> {
+/**
+ * Submits one command as the RPC layer does it: its key is made of what the caller sent.
+ *
+ * @throws Error when it is refused
+ */
+export async function submitCommand(engine: WalletEngine, command: Command): Promise<Answer> {
   const requestId = randomUUID();
   const request = { command, requestId, requestKey: requestKey("", requestId, command) };
   const [outcome] = await Promise.all(engine.groupCommit.submit([request], Infinity));
   if (outcome === undefined || "refusal" in outcome) {
-    throw new Error(`A transfer was refused: ${outcome?.refusal.reason}`);
+    throw new Error(`A ${command.kind} was refused: ${outcome?.refusal.reason}`);
   }
+  return outcome.answer;
 }
 
 function amountOf(text: string): Amount {

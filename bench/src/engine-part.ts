@@ -2,8 +2,10 @@ import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createWalletEngine, type WalletEngine } from "../../wallet-service/src/wallet-engine.ts";
 import { rules } from "./bench-rules.ts";
+import { requireBalancedBooks } from "./books-check.ts";
 import { createWallets, runEngine } from "./engine-load.ts";
 import { type Run, type Workload, workloads } from "./measurement.ts";
+import { createMixedLoad, mix } from "./mixed-load.ts";
 import { countTotals, requireConserved } from "./money-check.ts";
 import type { PartOptions } from "./part.ts";
 import { createPlainTransfers, type PlainTransfers } from "./plain-transfers.ts";
@@ -13,6 +15,10 @@ import { runInTurn, type Side } from "./rounds.ts";
 const callerCounts = [64, 512];
 const plainClientCounts = [16, 64];
 const warmUpMs = 1_000;
+const mixedCallers = 64;
+const mixedName = `every operation, ${mixedCallers} callers`;
+/** As a multiple of transfers alone, by as many callers. */
+const mixedFloor = 0.7;
 
 /** What the engine must reach, as a multiple of the best SQL side, by number of callers. */
 const floors: Readonly<Record<Workload, Readonly<Record<number, number>>>> = {
@@ -37,19 +43,22 @@ export async function measureEngine(options: PartOptions): Promise<PartResult> {
     const { rounds, signal } = options;
     const runs = await runInTurn({ sides, rounds, progress, signal });
     rows.push(...rowsOf(workload, plain.driver, runs));
-    requireConserved(before, await countTotals(database.ownerUrl));
     requireConserved({ balance: plainBalance }, { balance: await plain.balance() });
   }
+  options.progress("engine: checking the books by the whole journal");
+  const balance = await requireBalancedBooks(running.engine, database.ownerUrl);
   const after = await countTotals(database.ownerUrl);
-  const transfers = after.events - before.events;
+  const events = after.events - before.events;
   return {
     part: "engine",
     rows,
     notes: [
       "Callers of the engine run in its process: they are the requests that its ports would bring.",
       "Each call has a request_id. The SQL function has neither keys nor heads nor a journal.",
-      `Money conserved on both sides, by sum(balance); ${count(transfers)} transfers of the engine ` +
-        `in ${count(after.groups - before.groups)} groups.`,
+      `Every operation: of a hundred calls ${mix}.`,
+      `Money conserved: the SQL function's wallets have what they had; the engine's have the ${balance} ` +
+        "that accounts outside gave by the journal, and hold back what their open holds tell. " +
+        `${count(events)} events of the engine in ${count(after.groups - before.groups)} groups.`,
     ],
   };
 }
@@ -87,9 +96,17 @@ function sidesOf(
     name: engineName(callers),
     run: () => runCallers(callers, durationMs),
   }));
+  const mixed = createMixedLoad(parts.running.engine, walletIds, workload);
+  const mixedSide = {
+    name: mixedName,
+    run: () => mixed.run({ callers: mixedCallers, durationMs }),
+  };
   return {
-    sides: [...plainSides, ...engineSides],
-    warmUp: () => runCallers(Math.max(...callerCounts), warmUpMs),
+    sides: [...plainSides, ...engineSides, mixedSide],
+    warmUp: async () => {
+      await mixed.run({ callers: mixedCallers, durationMs: warmUpMs });
+      return await runCallers(Math.max(...callerCounts), warmUpMs);
+    },
   };
 }
 
@@ -107,7 +124,10 @@ function rowsOf(
     const ratio = ratioOf(runsOf(name), plainNames.map(runsOf), `the best ${driver}`, floor);
     return rowOf(workload, name, runsOf(name), ratio);
   });
-  return [...plainRows, ...engineRows];
+  const transfers = engineName(mixedCallers);
+  const mixedRuns = runsOf(mixedName);
+  const mixedRatio = ratioOf(mixedRuns, [runsOf(transfers)], transfers, mixedFloor);
+  return [...plainRows, ...engineRows, rowOf(workload, mixedName, mixedRuns, mixedRatio)];
 }
 
 function plainName(driver: string, clients: number): string {
