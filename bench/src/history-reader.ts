@@ -22,7 +22,9 @@ export async function readEvents(options: {
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { take, logger } = options;
+  const { take } = options;
+  // A Kafka that has just started refuses for a moment, which is no news: it is tried again.
+  const logger = options.logger.child({}, { level: "error" });
   const done = new AbortController();
   const ingestion: EventIngestion = {
     resume: async () => 0n,
