@@ -15,7 +15,10 @@ begin
     exit when next <> reached + 1;
     reached := next;
   end loop;
-  if reached > mark then update completeness set complete_to = reached; end if;
+  if reached > mark then
+    update completeness set complete_to = reached;
+    perform write_account_totals(mark, reached);
+  end if;
   return reached;
 end
 $$;
@@ -32,6 +35,9 @@ create function ingest_events(
   -- The entries; each names its event by position.
   entry_positions bigint[], wallet_ids uuid[], versions bigint[], kinds text[], amounts numeric[],
   currencies text[], balances numeric[], helds numeric[], statuses text[], user_ids text[],
+  -- The legs between accounts and wallets; each names its event by position.
+  leg_positions bigint[], leg_indexes int[], accounts text[], leg_currencies text[], leg_amounts numeric[],
+  leg_wallet_ids uuid[], leg_kinds text[],
   positions_max bigint
 ) returns bigint
 language plpgsql volatile as $$
@@ -103,6 +109,20 @@ begin
     raise exception '%', coalesce(forked, 'two events of the batch are the same version of a wallet')
       using errcode = 'PH001';
   end;
+
+  if cardinality(leg_positions) > 0 then
+    insert into account_entries (position, leg_index, account, currency, amount, wallet_id, transaction_id, occurred_at,
+        kind, details)
+      select l.position, l.leg_index, l.account, l.currency, l.amount, l.wallet_id, a.transaction_id, a.occurred_at,
+        l.kind, a.details
+      from unnest(leg_positions, leg_indexes, accounts, leg_currencies, leg_amounts, leg_wallet_ids, leg_kinds)
+        as l (position, leg_index, account, currency, amount, wallet_id, kind)
+      join unnest(positions, transaction_ids, occurred_ats, details)
+        as a (position, transaction_id, occurred_at, details) on a.position = l.position
+      join unnest(fresh) as f (position) on f.position = l.position
+      order by l.position, l.leg_index
+      on conflict do nothing;
+  end if;
 
   -- The last lock: its holder waits for nothing but its own commit.
   return advance_completeness(positions_max);

@@ -15,8 +15,9 @@ import {
   readProgress,
   stopIngestion,
 } from "./event-store.ts";
-import { decodeEvent, UndecodableEvent } from "./history-entry.ts";
+import { decodeEvent } from "./history-entry.ts";
 import { type ArrivedMessage, parkMessage } from "./parked-event-store.ts";
+import { UndecodableEvent } from "./undecodable-event.ts";
 
 /** The one way into history, whatever the source. */
 export interface EventIngestion {

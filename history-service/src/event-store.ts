@@ -1,6 +1,7 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { type ArrayElement, arrayLiteral } from "@pelikuni/runtime/postgres-array";
 import postgres from "postgres";
+import type { AccountLeg } from "./event-legs.ts";
 import type { DecodedEvent, HistoryEntry } from "./history-entry.ts";
 
 /** A decoded event in its place. */
@@ -29,6 +30,7 @@ export interface EncodedBatch {
   /** The bytes of all events, one behind the other: an array of them takes three times as long. */
   readonly bytes: Uint8Array;
   readonly entries: Readonly<Record<EntryColumn, string>>;
+  readonly legs: Readonly<Record<LegColumn, string>>;
 }
 
 type EventColumn =
@@ -42,6 +44,7 @@ type EventColumn =
   | "length"
   | "journalHash";
 type EntryColumn = "position" | Exclude<keyof HistoryEntry, "previousHead">;
+type LegColumn = "position" | keyof AccountLeg;
 
 /**
  * Encodes a batch of events.
@@ -59,6 +62,8 @@ export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
     }
     return arrayLiteral(elements);
   };
+  const ofLegs = (value: (leg: AccountLeg, event: PlacedEvent) => ArrayElement): string =>
+    arrayLiteral(events.flatMap((event) => event.accountLegs.map((leg) => value(leg, event))));
   return {
     events: {
       position: ofEvents((event) => event.position),
@@ -84,6 +89,15 @@ export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
       status: ofEntries((entry) => entry.status),
       userId: ofEntries((entry) => entry.userId),
     },
+    legs: {
+      position: ofLegs((_, event) => event.position),
+      legIndex: ofLegs((leg) => BigInt(leg.legIndex)),
+      account: ofLegs((leg) => leg.account),
+      currency: ofLegs((leg) => leg.currency),
+      amount: ofLegs((leg) => leg.amount),
+      walletId: ofLegs((leg) => leg.walletId),
+      kind: ofLegs((leg) => leg.kind),
+    },
   };
 }
 
@@ -94,7 +108,7 @@ export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
  * @throws PostgresError, of which `ingestFault` tells the meaning
  */
 export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<bigint> {
-  const { events, bytes, entries } = batch;
+  const { events, bytes, entries, legs } = batch;
   const rows = await sql<{ completeTo: bigint }[]>`
     select ingest_events(
       ${events.position}, ${events.transactionId}, ${events.occurredAt}, ${events.requestId},
@@ -102,7 +116,9 @@ export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<bigin
       ${events.details}, ${events.holdId}, ${events.reversesTransactionId},
       ${entries.position}, ${entries.walletId}, ${entries.version}, ${entries.kind},
       ${entries.amount}, ${entries.currency}, ${entries.balance}, ${entries.held},
-      ${entries.status}, ${entries.userId}, ${positionsPerAdvanceMax}
+      ${entries.status}, ${entries.userId},
+      ${legs.position}, ${legs.legIndex}, ${legs.account}, ${legs.currency}, ${legs.amount},
+      ${legs.walletId}, ${legs.kind}, ${positionsPerAdvanceMax}
     ) as "completeTo"`;
   return rows[0]?.completeTo ?? 0n;
 }
@@ -202,107 +218,4 @@ export async function readHighestPosition(sql: Sql): Promise<bigint> {
   const rows = await sql<{ position: bigint | null }[]>`
     select max(position) as position from events`;
   return rows[0]?.position ?? 0n;
-}
-
-/** An event as it is stored. */
-export interface StoredEvent {
-  readonly position: bigint;
-  readonly transactionId: string;
-  readonly occurredAt: Date;
-  readonly hash: Uint8Array;
-  readonly bytes: Uint8Array;
-  readonly journalHash: Uint8Array | null;
-}
-
-/** Reads one event by its transaction. */
-export async function findTransaction(
-  sql: Sql,
-  transactionId: string,
-): Promise<StoredEvent | undefined> {
-  const rows = await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events where transaction_id = ${transactionId}`;
-  return rows[0];
-}
-
-/** Reads the events of the transactions that take back another one, in order. */
-export async function findReversals(
-  sql: Sql,
-  transactionId: string,
-  limit: number,
-): Promise<StoredEvent[]> {
-  return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
-    where position in (
-      select distinct e.position from entries e where e.reverses_transaction_id = ${transactionId}
-      order by e.position limit ${limit}
-    )
-    order by events.position`;
-}
-
-/** Reads events behind a position up to another one, in order. */
-export async function readEvents(
-  sql: Sql,
-  { behind, upTo, limit }: { behind: bigint; upTo: bigint; limit: number },
-): Promise<StoredEvent[]> {
-  return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
-    where position > ${behind} and position <= ${upTo} order by position limit ${limit}`;
-}
-
-/** Reads the events at some positions. */
-export async function readEventsAt(sql: Sql, positions: readonly bigint[]): Promise<StoredEvent[]> {
-  return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
-    where position = any(${arrayLiteral(positions)}::bigint[])`;
-}
-
-/** Counts the events behind a position up to another one. */
-export async function countEvents(
-  sql: Sql,
-  { behind, upTo }: { behind: bigint; upTo: bigint },
-): Promise<bigint> {
-  const rows = await sql<{ count: bigint }[]>`
-    select count(*) as count from events where position > ${behind} and position <= ${upTo}`;
-  return rows[0]?.count ?? 0n;
-}
-
-/** Finds events behind a position up to another one whose bytes contain a wallet's id. */
-export async function findMentions(
-  sql: Sql,
-  walletId: string,
-  { behind, upTo }: { behind: bigint; upTo: bigint },
-): Promise<StoredEvent[]> {
-  return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
-    where position > ${behind} and position <= ${upTo}
-      and position(${Buffer.from(walletId, "latin1")}::bytea in bytes) > 0
-    order by events.position`;
-}
-
-/** The last segment that ends before a position: where a verification can begin. */
-export async function findAnchorBefore(
-  sql: Sql,
-  position: bigint,
-): Promise<{ position: bigint; journalHash: Uint8Array } | undefined> {
-  const rows = await sql<{ position: bigint; journalHash: Uint8Array }[]>`
-    select position, journal_hash as "journalHash" from events
-    where position < ${position} and journal_hash is not null order by position desc limit 1`;
-  return rows[0];
-}
-
-/** The first segment end at a position or behind it, up to another one. */
-export async function findAnchorFrom(
-  sql: Sql,
-  { position, upTo }: { position: bigint; upTo: bigint },
-): Promise<bigint | undefined> {
-  const rows = await sql<{ position: bigint }[]>`
-    select position from events
-    where position >= ${position} and position <= ${upTo} and journal_hash is not null
-    order by position limit 1`;
-  return rows[0]?.position;
-}
-
-function eventColumns(sql: Sql): ReturnType<Sql> {
-  return sql`position, transaction_id as "transactionId", occurred_at as "occurredAt", hash, bytes,
-    journal_hash as "journalHash"`;
 }

@@ -1,11 +1,7 @@
 import type { LinkedEntry, StoredEntry } from "./entry-store.ts";
-import type { StoredEvent } from "./event-store.ts";
-import {
-  type DecodedEvent,
-  decodeEvent,
-  type HistoryEntry,
-  UndecodableEvent,
-} from "./history-entry.ts";
+import type { StoredEvent } from "./event-reads.ts";
+import { type DecodedEvent, decodeEvent, type HistoryEntry } from "./history-entry.ts";
+import { UndecodableEvent } from "./undecodable-event.ts";
 
 /** Something that does not fit. */
 export interface Finding {

@@ -2,14 +2,14 @@ import { hash } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
-  type Leg,
-  type Side,
   type WalletChange,
   type WalletEvent,
   WalletEventSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { unitsOf } from "./amount-units.ts";
+import { type AccountLeg, accountLegsOf, checkLegs } from "./event-legs.ts";
+import { check, currencyPattern, isText, undecodable, uuidPattern } from "./undecodable-event.ts";
 
 /** What happened to one wallet in one event. */
 export interface HistoryEntry {
@@ -52,19 +52,13 @@ export interface DecodedEvent {
   readonly bytes: Uint8Array;
   /** One for each wallet that the event touches. */
   readonly entries: readonly HistoryEntry[];
+  /** One for each leg between an account outside and a wallet. */
+  readonly accountLegs: readonly AccountLeg[];
 }
 
-/** Bytes that are no event of the journal; the message says why. */
-export class UndecodableEvent extends Error {
-  override readonly name = "UndecodableEvent";
-}
-
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const currencyPattern = /^[A-Z][A-Z0-9]{2,11}$/;
 const headLength = 32;
 const userIdLengthMax = 100;
 const requestIdLengthMax = 255;
-const accountLengthMax = 50;
 const referenceLengthMax = 255;
 const descriptionLengthMax = 500;
 const metadataKeyLengthMax = 40;
@@ -107,6 +101,7 @@ export function decodeEvent(bytes: Uint8Array): DecodedEvent {
     hash: hash("sha256", bytes, "buffer"),
     bytes,
     entries,
+    accountLegs: accountLegsOf(event, kind),
   };
 }
 
@@ -183,55 +178,4 @@ function entryOf(change: WalletChange, kind: string): HistoryEntry {
     userId,
     previousHead,
   };
-}
-
-/**
- * What each wallet's change added must be what the legs moved, in the wallet's own currency. The
- * changes were checked before: only their ids can stand in a reason.
- */
-function checkLegs({ legs, changes }: WalletEvent): void {
-  const changed = new Map(
-    changes.map(({ walletId, currency }) => [walletId, { currency, units: 0n }]),
-  );
-  check(changed.size === changes.length, "it changes a wallet twice");
-  const move = (side: Side | undefined, currency: string, units: bigint): void => {
-    const { case: kind, value = "" } = side?.side ?? {};
-    if (kind === "account") check(isText(value, 1, accountLengthMax), "a leg has no such account");
-    if (kind !== "walletId") return;
-    const wallet = changed.get(value);
-    if (!wallet) throw undecodable("a leg moves money of a wallet that it does not change");
-    check(wallet.currency === currency, "a leg has another currency than its wallet");
-    wallet.units += units;
-  };
-  for (const leg of legs) {
-    const units = legUnits(leg);
-    move(leg.from, leg.currency, -units);
-    move(leg.to, leg.currency, units);
-  }
-  for (const { walletId, amount } of changes) {
-    const fits = unitsOf(amount) === changed.get(walletId)?.units;
-    check(fits, `its change of wallet ${walletId} is not what its legs move`);
-  }
-}
-
-function legUnits({ from, to, amount, currency }: Leg): bigint {
-  const units = unitsOf(amount);
-  const sides = from?.side.case !== undefined && to?.side.case !== undefined;
-  if (units === undefined || units <= 0n || !sides || !currencyPattern.test(currency))
-    throw undecodable("one of its legs is not whole");
-  return units;
-}
-
-// Characters as Postgres counts them; it cannot store U+0000.
-function isText(text: string, lengthMin: number, lengthMax: number): boolean {
-  if (text.includes("\0") || text.length < lengthMin) return false;
-  return text.length <= lengthMax || [...text].length <= lengthMax;
-}
-
-function check(fits: boolean, otherwise: string): void {
-  if (!fits) throw undecodable(otherwise);
-}
-
-function undecodable(why: string): UndecodableEvent {
-  return new UndecodableEvent(`Not an event of the journal: ${why}.`);
 }

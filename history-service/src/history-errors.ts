@@ -35,8 +35,26 @@ export function refusalError(refusal: HistoryRefusal): ConnectError {
   return rpcError({ code: codeOf[reason], reason, message: messageOf(refusal), metadata });
 }
 
+/** Waits for a reading; what fails is what a caller is told. */
+export async function orUnavailable<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    throw readFault(error);
+  }
+}
+
+/** Reads on; what fails is what a caller is told. */
+export async function* orUnavailableStream<T>(reading: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* reading;
+  } catch (error) {
+    throw readFault(error);
+  }
+}
+
 /** What a caller is told when reading fails; faults of other kinds stay as they are. */
-export function readFault(error: unknown): unknown {
+function readFault(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable) return refusalError({ reason: "DATABASE_UNAVAILABLE" });
   if (error instanceof WalletServiceUnavailable) {
     return refusalError({ reason: "WALLET_SERVICE_UNAVAILABLE" });

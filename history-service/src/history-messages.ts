@@ -1,6 +1,7 @@
 import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type {
+  AccountEntrySchema,
   EntrySchema,
   GetStatementResponseSchema,
   GetTransactionResponseSchema,
@@ -11,9 +12,10 @@ import type {
 } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { type WalletStatus, WalletStatusSchema } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import type { StoredAccountEntry } from "./account-store.ts";
 import { amountText, storedUnits } from "./amount-units.ts";
 import type { StoredEntry } from "./entry-store.ts";
-import type { StoredEvent } from "./event-store.ts";
+import type { StoredEvent } from "./event-reads.ts";
 import type { JournalProgress } from "./journal-verification.ts";
 import type { ParkedEvent } from "./parked-event-store.ts";
 import type { Difference, ReconciliationSummary } from "./reconciliation.ts";
@@ -35,6 +37,19 @@ export function entryMessage(entry: StoredEntry): MessageInitShape<typeof EntryS
     occurredAt: timestampFromDate(occurredAt),
     available: amountText(storedUnits(entry.balance) - storedUnits(entry.held)),
     status: statusNumbers.get(status) ?? 0,
+  };
+}
+
+/** A leg of an account as the contract writes it. */
+export function accountEntryMessage({
+  occurredAt,
+  details,
+  ...same
+}: StoredAccountEntry): MessageInitShape<typeof AccountEntrySchema> {
+  return {
+    ...same,
+    occurredAt: timestampFromDate(occurredAt),
+    ...(details ? { details } : {}),
   };
 }
 

@@ -1,22 +1,16 @@
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import {
-  type Client,
-  Code,
-  ConnectError,
-  type HandlerContext,
-  type ServiceImpl,
-} from "@connectrpc/connect";
+import type { Client, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Direction, type HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
+import { accountRpc } from "./account-rpc.ts";
 import { readCompleteness } from "./completeness.ts";
 import { findLatestEntry, listEntries } from "./entry-store.ts";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { findReversals, findTransaction, type StoredEvent } from "./event-store.ts";
+import { findReversals, findTransaction, type StoredEvent } from "./event-reads.ts";
 import { recomputeEvent } from "./event-verification.ts";
-import { readFault, refusalError } from "./history-errors.ts";
+import { orUnavailable, orUnavailableStream, refusalError } from "./history-errors.ts";
 import {
   entryMessage,
   parkedMessage,
@@ -26,10 +20,10 @@ import {
   transactionMessage,
   verificationMessage,
 } from "./history-messages.ts";
-import { firstMsFrom, lastMsUntil } from "./instants.ts";
+import { lastMsUntil, periodOf } from "./instants.ts";
 import { verifyJournal } from "./journal-verification.ts";
 import { awaitComplete, type CallerPatience } from "./min-position.ts";
-import { formatPageToken, parsePageToken } from "./page-token.ts";
+import { nextToken, pageStart } from "./page-token.ts";
 import { replayParkedEvent } from "./parked-event-replay.ts";
 import { listParked } from "./parked-event-store.ts";
 import { reconcile } from "./reconciliation.ts";
@@ -80,13 +74,15 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
       const walletId = request.walletId.toLowerCase();
       const filter = { walletId, completeTo: to, kinds, ...periodOf(request) };
       // One more than asked for tells whether there is a next page.
-      const page = { order, behind: pageStart(order, pageToken), limit: limit + 1 } as const;
+      const [behind] = pageStart(order, pageToken, 1) ?? [];
+      const page = { order, behind, limit: limit + 1 } as const;
       const entries = await orUnavailable(pool.read((sql) => listEntries(sql, filter, page)));
       const shown = entries.slice(0, limit);
-      if (shown.length === 0) await assertKnown(parts, walletId, to);
+      const last = shown.at(-1);
+      if (last === undefined) await assertKnown(parts, walletId, to);
       return {
         entries: shown.map(entryMessage),
-        nextPageToken: nextToken(order, entries.length > limit, shown.at(-1)?.version),
+        nextPageToken: nextToken(order, entries.length > limit, last && [last.version]),
         completeTo: to,
       };
     },
@@ -184,11 +180,12 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
 
     async listParkedEvents({ pageSize, pageToken }) {
       const limit = pageSize || pageSizeDefault;
-      const behind = pageStart("parked", pageToken) ?? 0n;
+      const [behind = 0n] = pageStart("parked", pageToken, 1) ?? [];
       const page = await orUnavailable(pool.read((sql) => listParked(sql, behind, limit)));
+      const last = page.shown.at(-1);
       return {
         parkedEvents: page.shown.map(parkedMessage),
-        nextPageToken: nextToken("parked", page.hasMore, page.shown.at(-1)?.id),
+        nextPageToken: nextToken("parked", page.hasMore, last && [last.id]),
       };
     },
 
@@ -200,13 +197,7 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
       return { replayed: result.outcome === "replayed", reason };
     },
 
-    getAccountTotal() {
-      throw new ConnectError("Account totals are not served yet", Code.Unimplemented);
-    },
-
-    listAccountEntries() {
-      throw new ConnectError("Account entries are not served yet", Code.Unimplemented);
-    },
+    ...accountRpc({ pool, completeTo }),
   };
 }
 
@@ -228,39 +219,4 @@ function assertIntact(event: StoredEvent): void {
 
 function patienceOf(context: HandlerContext): CallerPatience {
   return { signal: context.signal, timeoutMs: () => context.timeoutMs() };
-}
-
-function periodOf({ from, to }: { from?: Timestamp | undefined; to?: Timestamp | undefined }): {
-  from: Date | undefined;
-  to: Date | undefined;
-} {
-  return { from: from && firstMsFrom("from", from), to: to && firstMsFrom("to", to) };
-}
-
-function pageStart(list: string, token: string): bigint | undefined {
-  if (token === "") return undefined;
-  const behind = parsePageToken(list, token);
-  if (behind !== undefined) return behind;
-  const description = "must be empty or the next_page_token of the page before";
-  throw invalidFields([{ field: "page_token", description }]);
-}
-
-function nextToken(list: string, hasMore: boolean, last: bigint | undefined): string {
-  return hasMore && last !== undefined ? formatPageToken(list, last) : "";
-}
-
-async function orUnavailable<T>(reading: Promise<T>): Promise<T> {
-  try {
-    return await reading;
-  } catch (error) {
-    throw readFault(error);
-  }
-}
-
-async function* orUnavailableStream<T>(reading: AsyncIterable<T>): AsyncGenerator<T> {
-  try {
-    yield* reading;
-  } catch (error) {
-    throw readFault(error);
-  }
 }

@@ -22,9 +22,27 @@ export function lastMsUntil(field: string, instant: Timestamp): Date {
  *
  * @throws INVALID_FIELD
  */
-export function firstMsFrom(field: string, instant: Timestamp): Date {
+function firstMsFrom(field: string, instant: Timestamp): Date {
   const { ms, isWhole } = split(field, instant);
   return new Date(isWhole ? ms : ms + 1);
+}
+
+/**
+ * A period, as far as it is bounded: from its first millisecond up to but without its last one.
+ *
+ * @throws INVALID_FIELD
+ */
+export function periodOf({
+  from,
+  to,
+}: {
+  readonly from?: Timestamp | undefined;
+  readonly to?: Timestamp | undefined;
+}): {
+  from: Date | undefined;
+  to: Date | undefined;
+} {
+  return { from: from && firstMsFrom("from", from), to: to && firstMsFrom("to", to) };
 }
 
 function split(field: string, { seconds, nanos }: Timestamp): { ms: number; isWhole: boolean } {

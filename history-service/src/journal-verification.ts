@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { findEntriesWithoutEvent, type LinkedEntry, readEntriesOfEvents } from "./entry-store.ts";
-import { findAnchorBefore, findAnchorFrom, readEvents, type StoredEvent } from "./event-store.ts";
+import { findAnchorBefore, findAnchorFrom, readEvents, type StoredEvent } from "./event-reads.ts";
 import { compareEntries, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
 
 /** How far a verification has come. */

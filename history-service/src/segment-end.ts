@@ -1,6 +1,7 @@
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
-import { findAnchorFrom, readProgress } from "./event-store.ts";
+import { findAnchorFrom } from "./event-reads.ts";
+import { readProgress } from "./event-store.ts";
 
 /** Where to look for the end, and for how long. */
 export interface SegmentEndParts {

@@ -23,12 +23,18 @@ afterAll(async () => {
 const changes = [
   "update events set bytes = ''",
   "update entries set balance = 1000000",
+  "update account_entries set amount = 1000000",
+  "update account_totals set total_in = 1000000",
   "update parked_events set reason = ''",
   "delete from events",
   "delete from entries where wallet_id is not null",
+  "delete from account_entries",
+  "delete from account_totals",
   "delete from parked_events",
   "truncate events",
   "truncate entries",
+  "truncate account_entries",
+  "truncate account_totals",
   "truncate parked_events cascade",
 ];
 

@@ -48,7 +48,8 @@ async function tables(): Promise<string[]> {
   const rows = await bed.owner<{ row: string }[]>`
     (select (position, transaction_id, occurred_at, hash, bytes, journal_hash)::text as row
       from events order by position)
-    union all (select entries::text from entries order by wallet_id, version)`;
+    union all (select entries::text from entries order by wallet_id, version)
+    union all (select account_entries::text from account_entries order by position, leg_index)`;
   return rows.map(({ row }) => row);
 }
 

@@ -32,6 +32,7 @@ export interface HistoryBed extends AsyncDisposable {
   clear(): Promise<void>;
 }
 
+const appendOnly = ["events", "entries", "account_entries", "account_totals", "parked_events"];
 const quiet = createLogger("test", { level: "silent", format: "json" });
 
 /** Makes a database and migrates it. */
@@ -111,29 +112,25 @@ export async function tamper(
   { owner }: HistoryBed,
   statement: (sql: HistoryBed["owner"]) => Promise<unknown>,
 ): Promise<void> {
-  const tables = ["events", "entries", "parked_events"];
-  for (const table of tables)
+  for (const table of appendOnly)
     await owner.unsafe(`alter table ${table} disable trigger append_only`);
   try {
     await statement(owner);
   } finally {
-    for (const table of tables) {
+    for (const table of appendOnly) {
       await owner.unsafe(`alter table ${table} enable always trigger append_only`);
     }
   }
 }
 
 async function clear(owner: HistoryBed["owner"]): Promise<void> {
-  const tables = "events, entries, parked_events, parked_event_replays";
+  const each = (change: string): string =>
+    appendOnly.map((table) => `alter table ${table} ${change} trigger append_only;`).join("");
   await owner.unsafe(`
-    alter table events disable trigger append_only;
-    alter table entries disable trigger append_only;
-    alter table parked_events disable trigger append_only;
-    truncate ${tables};
+    ${each("disable")}
+    truncate ${appendOnly.join()}, parked_event_replays;
     update completeness set complete_to = 0, stopped_reason = null, stopped_at = null;
-    alter table events enable always trigger append_only;
-    alter table entries enable always trigger append_only;
-    alter table parked_events enable always trigger append_only;`);
+    ${each("enable always")}`);
 }
 
 function lineOf(line: string): string {

@@ -1,0 +1,105 @@
+import type { Sql } from "@pelikuni/runtime/postgres";
+import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
+
+/** An event as it is stored. */
+export interface StoredEvent {
+  readonly position: bigint;
+  readonly transactionId: string;
+  readonly occurredAt: Date;
+  readonly hash: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly journalHash: Uint8Array | null;
+}
+
+/** Reads one event by its transaction. */
+export async function findTransaction(
+  sql: Sql,
+  transactionId: string,
+): Promise<StoredEvent | undefined> {
+  const rows = await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events where transaction_id = ${transactionId}`;
+  return rows[0];
+}
+
+/** Reads the events of the transactions that take back another one, in order. */
+export async function findReversals(
+  sql: Sql,
+  transactionId: string,
+  limit: number,
+): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position in (
+      select distinct e.position from entries e where e.reverses_transaction_id = ${transactionId}
+      order by e.position limit ${limit}
+    )
+    order by events.position`;
+}
+
+/** Reads events behind a position up to another one, in order. */
+export async function readEvents(
+  sql: Sql,
+  { behind, upTo, limit }: { behind: bigint; upTo: bigint; limit: number },
+): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position > ${behind} and position <= ${upTo} order by position limit ${limit}`;
+}
+
+/** Reads the events at some positions. */
+export async function readEventsAt(sql: Sql, positions: readonly bigint[]): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position = any(${arrayLiteral(positions)}::bigint[])`;
+}
+
+/** Counts the events behind a position up to another one. */
+export async function countEvents(
+  sql: Sql,
+  { behind, upTo }: { behind: bigint; upTo: bigint },
+): Promise<bigint> {
+  const rows = await sql<{ count: bigint }[]>`
+    select count(*) as count from events where position > ${behind} and position <= ${upTo}`;
+  return rows[0]?.count ?? 0n;
+}
+
+/** Finds events behind a position up to another one whose bytes contain a wallet's id. */
+export async function findMentions(
+  sql: Sql,
+  walletId: string,
+  { behind, upTo }: { behind: bigint; upTo: bigint },
+): Promise<StoredEvent[]> {
+  return await sql<StoredEvent[]>`
+    select ${eventColumns(sql)} from events
+    where position > ${behind} and position <= ${upTo}
+      and position(${Buffer.from(walletId, "latin1")}::bytea in bytes) > 0
+    order by events.position`;
+}
+
+/** The last segment that ends before a position: where a verification can begin. */
+export async function findAnchorBefore(
+  sql: Sql,
+  position: bigint,
+): Promise<{ position: bigint; journalHash: Uint8Array } | undefined> {
+  const rows = await sql<{ position: bigint; journalHash: Uint8Array }[]>`
+    select position, journal_hash as "journalHash" from events
+    where position < ${position} and journal_hash is not null order by position desc limit 1`;
+  return rows[0];
+}
+
+/** The first segment end at a position or behind it, up to another one. */
+export async function findAnchorFrom(
+  sql: Sql,
+  { position, upTo }: { position: bigint; upTo: bigint },
+): Promise<bigint | undefined> {
+  const rows = await sql<{ position: bigint }[]>`
+    select position from events
+    where position >= ${position} and position <= ${upTo} and journal_hash is not null
+    order by position limit 1`;
+  return rows[0]?.position;
+}
+
+function eventColumns(sql: Sql): ReturnType<Sql> {
+  return sql`position, transaction_id as "transactionId", occurred_at as "occurredAt", hash, bytes,
+    journal_hash as "journalHash"`;
+}
