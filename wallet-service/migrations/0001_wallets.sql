@@ -26,5 +26,7 @@ create index wallets_of_user on wallets (user_id, create_time desc, id desc);
 -- What is kept beside a wallet, and decides nothing; a row from its first pair on. Its changes move the wallet's version.
 create table wallet_settings (
   wallet_id uuid primary key,
-  metadata jsonb not null check (jsonb_typeof(metadata) = 'object')
+  metadata jsonb not null check (jsonb_typeof(metadata) = 'object'),
+  -- The version that the wallet had after they changed last: who has read them compares it at his commit.
+  wallet_version bigint not null check (wallet_version > 0)
 );

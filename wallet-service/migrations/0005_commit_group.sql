@@ -2,7 +2,7 @@
 -- a request key that is taken, writes nothing. docs/ARCHITECTURE.md tells why each step stands where it stands.
 --
 -- Returns the position of the group's first event; 0 when the group has no event; null when a wallet that a command
--- looked at, or a hold or a reversal, is not what it was decided on. Raises PW001 when a request key is taken, else PW002
+-- looked at, or a hold, a reversal or metadata, is not what it was decided on. Raises PW001 when a request key is taken, else PW002
 -- when a reference is; PW003 means null.
 create function commit_group(
   -- Every wallet that a command looked at, refused commands included; version and head null: seen as absent.
@@ -22,8 +22,10 @@ create function commit_group(
   -- What was taken back of transactions: the versions seen, 0 for no row; and each row after it, as the text of an array.
   seen_reversal_ids uuid[], seen_reversal_versions int[],
   reversal_ids uuid[], reversal_arrays text[], reversal_versions int[],
-  -- The metadata of wallets, after it.
-  metadata_ids uuid[], metadata_objects jsonb[],
+  -- The metadata that a command looked at, by the wallet's version when they changed last, 0 for none; and all of them
+  -- after the group.
+  seen_metadata_ids uuid[], seen_metadata_versions bigint[],
+  metadata_ids uuid[], metadata_objects jsonb[], metadata_versions bigint[],
   -- The references of accepted commands.
   reference_hashes uuid[], reference_transaction_ids uuid[],
   -- The journal's row; event_hashes is SHA-256 of each event, one behind the other.
@@ -52,6 +54,14 @@ begin
         select h.id, h.wallet_version from holds h where h.id = any (seen_hold_ids) order by h.id for no key update
       ) current on current.id = seen.id
       where current.wallet_version is distinct from seen.version;
+    if found then return null; end if;
+  end if;
+  -- Not locked: they only change with their wallet, which is.
+  if cardinality(seen_metadata_ids) > 0 then
+    perform 1
+      from unnest(seen_metadata_ids, seen_metadata_versions) as seen (id, version)
+      left join wallet_settings s on s.wallet_id = seen.id
+      where coalesce(s.wallet_version, 0) <> seen.version;
     if found then return null; end if;
   end if;
   if cardinality(seen_reversal_ids) > 0 then
@@ -118,9 +128,10 @@ begin
         set captured = excluded.captured, status = excluded.status, wallet_version = excluded.wallet_version;
   end if;
   if cardinality(metadata_ids) > 0 then
-    insert into wallet_settings (wallet_id, metadata)
-      select * from unnest(metadata_ids, metadata_objects)
-      on conflict (wallet_id) do update set metadata = excluded.metadata;
+    insert into wallet_settings (wallet_id, metadata, wallet_version)
+      select * from unnest(metadata_ids, metadata_objects, metadata_versions)
+      on conflict (wallet_id) do update
+        set metadata = excluded.metadata, wallet_version = excluded.wallet_version;
   end if;
 
   -- The last lock: its holder waits for nothing but its own commit.

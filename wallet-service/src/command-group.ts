@@ -39,6 +39,8 @@ export interface GroupBasis {
   /** The state of a wallet before the group, as far as this process knows. */
   readonly walletOf: (walletId: string) => RecordedWallet | undefined;
   readonly items: CommandItems;
+  /** The transactions that used references up, as far as they have been looked up. */
+  readonly usedReferences: ReadonlyMap<string, string>;
   readonly rules: Rules;
   readonly segmentId: string;
   readonly nowMs: number;
@@ -53,7 +55,7 @@ export interface GroupBasis {
  */
 export function decideGroup(requests: readonly Request[], basis: GroupBasis): DecidedGroup {
   const { rules, segmentId, nowMs } = basis;
-  const states = createGroupStates(basis.walletOf, basis.items);
+  const states = createGroupStates(basis.walletOf, basis.items, basis.usedReferences);
   const decisionBasis = { ...states.basis, rules, nowMs };
   const owners = new Map<string, { fingerprint: Uint8Array; verdict: Verdict }>();
   const events: RecordedEvent[] = [];
@@ -132,7 +134,8 @@ function changesOf({
     holds: [...after.holds.values()],
     seenReversals: [...seen.reversals].map(([id, state]) => ({ id, state })),
     reversals: [...after.reversals].map(([id, state]) => ({ id, state })),
-    metadata: [...after.metadata].map(([walletId, metadata]) => ({ walletId, metadata })),
+    seenMetadata: [...seen.metadata].map(([id, state]) => ({ id, state })),
+    metadata: [...after.metadata].map(([id, state]) => ({ id, state })),
     references: [...after.references].map(([hash, transactionId]) => ({ hash, transactionId })),
   };
 }

@@ -7,9 +7,10 @@ import {
   walletIdsOf,
 } from "./decide/decide.ts";
 import type { RecordedReversals } from "./reversal-store.ts";
-import type { Metadata, PostedTransaction } from "./wallet.ts";
+import type { PostedTransaction } from "./wallet.ts";
 import type { WalletCache } from "./wallet-cache.ts";
 import type { RecordedHold, RecordedWallet } from "./wallet-events.ts";
+import type { RecordedMetadata } from "./wallet-settings-store.ts";
 
 /** What decides commands beside wallets; what does not exist maps to `undefined`. */
 export interface CommandItems {
@@ -17,7 +18,7 @@ export interface CommandItems {
   /** What a transaction moved never changes. */
   readonly transactions: ReadonlyMap<string, PostedTransaction | undefined>;
   readonly reversals: ReadonlyMap<string, RecordedReversals | undefined>;
-  readonly metadata: ReadonlyMap<string, Metadata | undefined>;
+  readonly metadata: ReadonlyMap<string, RecordedMetadata | undefined>;
 }
 
 /** What a command was queued with. */
@@ -32,7 +33,7 @@ export interface InputReaders {
   readonly holds: BatchReader<RecordedHold>;
   readonly transactions: BatchReader<PostedTransaction>;
   readonly reversals: BatchReader<RecordedReversals>;
-  readonly metadata: BatchReader<Metadata>;
+  readonly metadata: BatchReader<RecordedMetadata>;
 }
 
 /** The items of a command that is decided on wallets alone. */

@@ -19,12 +19,23 @@ export interface QueuedRequest extends Request {
   readonly inputs: CommandInputs;
 }
 
+/** The transactions that used references up, by the references' hashes. */
+export type UsedReferences = ReadonlyMap<string, string>;
+
 /** Decides groups and tries to commit them. */
 export interface GroupAttempts {
   /** On what this process knows: one call, which another replica's commit may spoil. */
-  optimistically(group: readonly QueuedRequest[], untilMs: number): Promise<GroupAttempt>;
+  optimistically(
+    group: readonly QueuedRequest[],
+    used: UsedReferences,
+    untilMs: number,
+  ): Promise<GroupAttempt>;
   /** On what is locked first: two calls, and other replicas wait. */
-  underLock(group: readonly QueuedRequest[], untilMs: number): Promise<GroupAttempt>;
+  underLock(
+    group: readonly QueuedRequest[],
+    used: UsedReferences,
+    untilMs: number,
+  ): Promise<GroupAttempt>;
 }
 
 /** What attempts work with. */
@@ -43,13 +54,13 @@ export function createGroupAttempts(parts: GroupAttemptParts): GroupAttempts {
 
   function decide(
     group: readonly QueuedRequest[],
-    basis: Pick<GroupBasis, "walletOf" | "items">,
+    basis: Pick<GroupBasis, "walletOf" | "items" | "usedReferences">,
   ): DecidedGroup {
     return decideGroup(group, { ...basis, rules, segmentId: newSegmentId(), nowMs: parts.now() });
   }
 
   return {
-    async optimistically(group, untilMs) {
+    async optimistically(group, usedReferences, untilMs) {
       // Made only when asked for: most wallets are in the cache.
       let inputs: Map<string, RecordedWallet | undefined> | undefined;
       const walletOf = (walletId: string): RecordedWallet | undefined => {
@@ -58,13 +69,13 @@ export function createGroupAttempts(parts: GroupAttemptParts): GroupAttempts {
         inputs ??= new Map(group.flatMap((request) => [...request.inputs.wallets]));
         return inputs.get(walletId);
       };
-      const decided = decide(group, { walletOf, items: itemsOf(group) });
+      const decided = decide(group, { walletOf, items: itemsOf(group), usedReferences });
       const { toCommit } = decided;
       const result = await committer.call((sql) => commitGroup(sql, toCommit), left(untilMs));
       return { decided, result };
     },
 
-    async underLock(group, untilMs) {
+    async underLock(group, usedReferences, untilMs) {
       const read = itemsOf(group);
       const walletIds = group.flatMap(({ command }) => walletIdsWith(command, read));
       const current = await committer
@@ -73,7 +84,7 @@ export function createGroupAttempts(parts: GroupAttemptParts): GroupAttempts {
       const items = { ...current.items, transactions: read.transactions };
       const walletOf = (walletId: string): RecordedWallet | undefined =>
         current.wallets.get(walletId);
-      const decided = decide(group, { walletOf, items });
+      const decided = decide(group, { walletOf, items, usedReferences });
       const { toCommit } = decided;
       const result = await committer.call((sql) => commitLockedGroup(sql, toCommit), left(untilMs));
       return { decided, result };

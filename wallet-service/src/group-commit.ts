@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
+import { findUsedReferences } from "./account-reference.ts";
 import type { DecidedGroup, Request, Verdict } from "./command-group.ts";
 import { type CommandInputs, type InputReaders, readInputs } from "./command-inputs.ts";
 import {
@@ -19,7 +20,6 @@ import {
   requestIdReused,
   type WaitingRequest,
 } from "./repeated-requests.ts";
-import { refuseUsedReferences } from "./used-references.ts";
 import { itemsOfDecision } from "./wallet-events.ts";
 
 /** Commits commands in groups: one group in flight, the next one gathers meanwhile. */
@@ -169,18 +169,20 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   ): Promise<void> {
     let left = group;
     let locked = startLocked;
+    const used = new Map<string, string>();
     for (let attempt = 1; attempt <= commitAttemptsMax && left.length > 0; attempt += 1) {
       const { decided, result } = locked
-        ? await attempts.underLock(left, untilMs)
-        : await attempts.optimistically(left, untilMs);
+        ? await attempts.underLock(left, used, untilMs)
+        : await attempts.optimistically(left, used, untilMs);
       if (result.outcome === "committed") return answer(left, decided, result.firstPosition);
       if (result.outcome === "keyTaken") {
         logger.debug({ requests: left.length, locked }, "A group met taken request keys.");
         left = await repeated.answer(left).catch(asBeforeExecution);
       } else if (result.outcome === "referenceTaken") {
         logger.debug({ requests: left.length, locked }, "A group met used references.");
-        const { verdicts } = decided;
-        left = await refuseUsedReferences(pool, left, verdicts).catch(asBeforeExecution);
+        // A reference stays used: who names it is refused by the next decision.
+        const found = await usedReferencesOf(decided.toCommit).catch(asBeforeExecution);
+        for (const [hash, transactionId] of found) used.set(hash, transactionId);
       } else {
         logger.debug({ requests: left.length, locked }, "A group lost a race.");
         // Another replica was faster. Under lock the group cannot lose, nor can its successors.
@@ -190,6 +192,11 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     }
     const message = `No commit in ${commitAttemptsMax} attempts; nothing was done.`;
     rejectAll(left, new CommandFault("DATABASE_UNAVAILABLE", message));
+  }
+
+  function usedReferencesOf({ references }: GroupToCommit): Promise<Map<string, string>> {
+    const hashes = references.map(({ hash }) => hash);
+    return pool.read((sql) => findUsedReferences(sql, hashes));
   }
 
   function answer(group: readonly Waiting[], decided: DecidedGroup, firstPosition: bigint): void {

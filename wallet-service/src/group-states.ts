@@ -1,11 +1,12 @@
 import { referencesOf } from "./account-reference.ts";
 import { type CommandItems, walletIdsWith } from "./command-inputs.ts";
 import type { Basis, Command } from "./decide/command.ts";
-import { holdIdOf, reversedTransactionIdOf } from "./decide/decide.ts";
+import { holdIdOf, metadataWalletIdOf, reversedTransactionIdOf } from "./decide/decide.ts";
 import { type Amount, add, zero } from "./money.ts";
 import type { RecordedReversals } from "./reversal-store.ts";
-import type { Decision, Details, Metadata, Reversal } from "./wallet.ts";
+import type { Decision, Details, Reversal } from "./wallet.ts";
 import type { RecordedEvent, RecordedHold, RecordedWallet } from "./wallet-events.ts";
+import type { RecordedMetadata } from "./wallet-settings-store.ts";
 
 /** What a group of commands looked at, and what it leaves behind. */
 export interface GroupStates {
@@ -14,12 +15,13 @@ export interface GroupStates {
     readonly wallets: ReadonlyMap<string, RecordedWallet | undefined>;
     readonly holds: ReadonlyMap<string, RecordedHold>;
     readonly reversals: ReadonlyMap<string, RecordedReversals | undefined>;
+    readonly metadata: ReadonlyMap<string, RecordedMetadata | undefined>;
   };
   readonly after: {
     readonly wallets: ReadonlyMap<string, RecordedWallet>;
     readonly holds: ReadonlyMap<string, RecordedHold>;
     readonly reversals: ReadonlyMap<string, RecordedReversals>;
-    readonly metadata: ReadonlyMap<string, Metadata>;
+    readonly metadata: ReadonlyMap<string, RecordedMetadata>;
     /** The transactions that used references up. */
     readonly references: ReadonlyMap<string, string>;
   };
@@ -27,7 +29,7 @@ export interface GroupStates {
   readonly basis: Omit<Basis, "rules" | "nowMs">;
   /** Notes what a command looks at. */
   look(command: Command): void;
-  /** The transaction of this group that has used up a reference of the decision, if any. */
+  /** The transaction that has used up a reference of the decision, if any. */
   usedReference(decision: Decision, details: Details | undefined): string | undefined;
   /** Takes over what a decision leaves. */
   apply(decision: Decision, event: RecordedEvent, details: Details | undefined): void;
@@ -35,18 +37,24 @@ export interface GroupStates {
   headOf(walletId: string): Uint8Array;
 }
 
-/** Begins with the states before the group, as far as this process knows them. */
+/**
+ * Begins with the states before the group, as far as this process knows them.
+ *
+ * @param usedBefore the transactions that used references up, as far as they have been looked up
+ */
 export function createGroupStates(
   walletBefore: (walletId: string) => RecordedWallet | undefined,
   items: CommandItems,
+  usedBefore: ReadonlyMap<string, string>,
 ): GroupStates {
   const seenWallets = new Map<string, RecordedWallet | undefined>();
   const seenHolds = new Map<string, RecordedHold>();
   const seenReversals = new Map<string, RecordedReversals | undefined>();
+  const seenMetadata = new Map<string, RecordedMetadata | undefined>();
   const wallets = new Map<string, RecordedWallet>();
   const holds = new Map<string, RecordedHold>();
   const reversals = new Map<string, RecordedReversals>();
-  const metadata = new Map<string, Metadata>();
+  const metadata = new Map<string, RecordedMetadata>();
   const references = new Map<string, string>();
 
   const walletOf = (walletId: string): RecordedWallet | undefined => {
@@ -62,11 +70,16 @@ export function createGroupStates(
     holdOf: (id: string) => holds.get(id) ?? items.holds.get(id),
     transactionOf: (id: string) => items.transactions.get(id),
     reversedOf: (id: string) => reversalsOf(id)?.reversed ?? [],
-    metadataOf: (id: string) => metadata.get(id) ?? items.metadata.get(id) ?? {},
+    metadataOf: (id: string) => (metadata.get(id) ?? items.metadata.get(id))?.metadata ?? {},
   };
 
   return {
-    seen: { wallets: seenWallets, holds: seenHolds, reversals: seenReversals },
+    seen: {
+      wallets: seenWallets,
+      holds: seenHolds,
+      reversals: seenReversals,
+      metadata: seenMetadata,
+    },
     after: { wallets, holds, reversals, metadata, references },
     basis,
     look(command) {
@@ -74,13 +87,15 @@ export function createGroupStates(
       const holdId = holdIdOf(command);
       const hold = holdId === undefined ? undefined : items.holds.get(holdId);
       if (hold !== undefined) seenHolds.set(hold.id, hold);
+      const updatedId = metadataWalletIdOf(command);
+      if (updatedId !== undefined) seenMetadata.set(updatedId, items.metadata.get(updatedId));
       const transactionId = reversedTransactionIdOf(command);
       if (transactionId === undefined || !items.transactions.get(transactionId)) return;
       seenReversals.set(transactionId, items.reversals.get(transactionId));
     },
     usedReference(decision, details) {
       for (const hash of referencesOf(decision.legs, details)) {
-        const transactionId = references.get(hash);
+        const transactionId = references.get(hash) ?? usedBefore.get(hash);
         if (transactionId !== undefined) return transactionId;
       }
       return undefined;
@@ -98,7 +113,9 @@ export function createGroupStates(
         reversals.set(transactionId, addReversal(reversalsOf(transactionId), reversal, legCount));
       }
       const [wallet] = event.wallets;
-      if (decision.metadata && wallet) metadata.set(wallet.id, decision.metadata);
+      if (decision.metadata && wallet) {
+        metadata.set(wallet.id, { metadata: decision.metadata, walletVersion: wallet.version });
+      }
       for (const hash of referencesOf(decision.legs, details)) {
         references.set(hash, event.transactionId);
       }

@@ -5,9 +5,8 @@ import type { CommandItems } from "./command-inputs.ts";
 import { lockHolds } from "./hold-store.ts";
 import { formatAmount } from "./money.ts";
 import { findReversals, type RecordedReversals } from "./reversal-store.ts";
-import type { Metadata } from "./wallet.ts";
 import type { RecordedHold, RecordedWallet } from "./wallet-events.ts";
-import { findMetadata } from "./wallet-settings-store.ts";
+import { findMetadata, type RecordedMetadata } from "./wallet-settings-store.ts";
 import { lockWallets } from "./wallet-store.ts";
 
 /** What a command looked at, and the state it was decided on; `undefined`: as absent. */
@@ -27,7 +26,8 @@ export interface GroupToCommit {
   readonly holds: readonly RecordedHold[];
   readonly seenReversals: readonly Seen<RecordedReversals>[];
   readonly reversals: readonly { id: string; state: RecordedReversals }[];
-  readonly metadata: readonly { walletId: string; metadata: Metadata }[];
+  readonly seenMetadata: readonly Seen<RecordedMetadata>[];
+  readonly metadata: readonly { id: string; state: RecordedMetadata }[];
   readonly references: readonly { hash: string; transactionId: string }[];
   readonly keys: readonly { key: string; fingerprint: Uint8Array; transactionId: string }[];
   /** Keys of refused commands. */
@@ -116,8 +116,7 @@ async function commitCall(sql: Sql, group: GroupToCommit): Promise<CommitResult>
       ${arrayLiteral(group.refusedKeys)},
       ${holds(sql, group)},
       ${reversals(sql, group)},
-      ${arrayLiteral(group.metadata.map(({ walletId }) => walletId))},
-      ${arrayLiteral(group.metadata.map(({ metadata }) => JSON.stringify(metadata)))},
+      ${metadata(sql, group)},
       ${arrayLiteral(group.references.map(({ hash }) => hash))},
       ${arrayLiteral(group.references.map(({ transactionId }) => transactionId))},
       ${group.segmentId}, ${group.eventCount}, ${group.events}, ${group.eventHashes}
@@ -165,6 +164,15 @@ function reversals(
     ${arrayLiteral(changed.map(({ id }) => id))},
     ${arrayLiteral(changed.map(({ state }) => arrayLiteral(state.reversed.map(formatAmount))))},
     ${arrayLiteral(changed.map(({ state }) => BigInt(state.version)))}`;
+}
+
+function metadata(sql: Sql, { seenMetadata, metadata: changed }: GroupToCommit): ReturnType<Sql> {
+  return sql`
+    ${arrayLiteral(seenMetadata.map(({ id }) => id))},
+    ${arrayLiteral(seenMetadata.map(({ state }) => state?.walletVersion ?? 0n))},
+    ${arrayLiteral(changed.map(({ id }) => id))},
+    ${arrayLiteral(changed.map(({ state }) => JSON.stringify(state.metadata)))},
+    ${arrayLiteral(changed.map(({ state }) => state.walletVersion))}`;
 }
 
 async function failureAsResult(result: Promise<CommitResult>): Promise<CommitResult> {

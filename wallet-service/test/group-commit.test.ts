@@ -79,6 +79,7 @@ function compareOnly(seen: GroupToCommit["seen"]): GroupToCommit {
     holds: [],
     seenReversals: [],
     reversals: [],
+    seenMetadata: [],
     metadata: [],
     references: [],
     keys: [],

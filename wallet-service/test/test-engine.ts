@@ -11,6 +11,7 @@ import type { Answer, CommandOutcome } from "../src/command-outcome.ts";
 import type { Command, Rules } from "../src/decide/command.ts";
 import { parseAmount } from "../src/money.ts";
 import { requestKey } from "../src/request-key.ts";
+import type { Details } from "../src/wallet.ts";
 import { createWalletEngine, type WalletEngine } from "../src/wallet-engine.ts";
 import { testRules } from "./test-rules.ts";
 
@@ -84,9 +85,9 @@ function replica(
 }
 
 /** A request with its key, as the RPC layer makes it. */
-export function requestOf(command: Command, requestId = ""): Request {
-  const key = requestId === "" ? undefined : requestKey("", requestId, command);
-  return { command, requestId, requestKey: key };
+export function requestOf(command: Command, requestId = "", details?: Details): Request {
+  const key = requestId === "" ? undefined : requestKey("", requestId, command, details);
+  return { command, requestId, requestKey: key, details };
 }
 
 /** Submits one command; no deadline. */

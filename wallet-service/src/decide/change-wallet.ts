@@ -1,4 +1,4 @@
-import { isZero } from "../money.ts";
+import { isZero, zero } from "../money.ts";
 import type { Outcome, WalletState } from "../wallet.ts";
 import type { Basis, ChangeStatus, CloseWallet, UpdateWallet } from "./command.ts";
 import {
@@ -25,10 +25,8 @@ export function changeStatus(basis: Basis, command: ChangeStatus): Outcome {
 /** Closes a wallet for good, and moves the money away that is still in it. */
 export function closeWallet(basis: Basis, command: CloseWallet): Outcome {
   const { walletId, sweepTo, reason, expected } = command;
-  const balance = basis.walletOf(walletId)?.balance;
-  const from = { walletId };
-  const legs =
-    sweepTo === undefined || balance === undefined ? [] : [{ from, to: sweepTo, amount: balance }];
+  const amount = basis.walletOf(walletId)?.balance ?? zero;
+  const legs = sweepTo === undefined ? [] : [{ from: { walletId }, to: sweepTo, amount }];
   const checked = prepare(basis, { legs, walletId, expected });
   if ("refusal" in checked) return checked;
   const wallet = stateIn(checked, walletId);

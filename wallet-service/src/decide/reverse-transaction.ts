@@ -1,5 +1,5 @@
 import { type Amount, add, isLess, isZero, subtract, zero } from "../money.ts";
-import type { Leg, Outcome, PostedTransaction, Refusal, Side, WalletState } from "../wallet.ts";
+import type { Leg, Outcome, PostedTransaction, Refusal, WalletState } from "../wallet.ts";
 import type { Basis, ReverseTransaction } from "./command.ts";
 import { prepare, refuse, settle, statusRefusal } from "./movement.ts";
 
@@ -66,28 +66,33 @@ function reversedRefusal(
   return undefined;
 }
 
-/** Lets the account pay what wallets do not have available, leg by leg in their order. */
+/**
+ * Lets the account pay what wallets do not have available, leg by leg in their order. What the same
+ * transaction brings a wallet counts as available: it only lacks what is missing in the end.
+ */
 function shareShortfall(
   legs: readonly Leg[],
   states: ReadonlyMap<string, WalletState>,
   account: string,
 ): Leg[] {
-  const available = new Map(
-    [...states.values()].map(({ id, balance, held }) => [id, subtract(balance, held)]),
-  );
-  const move = (side: Side, amount: Amount): void => {
-    if (!("walletId" in side)) return;
-    available.set(side.walletId, add(available.get(side.walletId) ?? zero, amount));
-  };
+  const available = new Map<string, Amount>();
+  for (const { id, balance, held } of states.values()) {
+    available.set(id, add(subtract(balance, held), receivedBy(id, legs)));
+  }
   return legs.flatMap(({ from, to, amount }) => {
-    const has = "walletId" in from ? available.get(from.walletId) : undefined;
-    const pays = has !== undefined && isLess(has, amount) ? has : amount;
-    const rest = subtract(amount, pays);
-    move(from, subtract(zero, pays));
-    move(to, amount);
+    if (!("walletId" in from)) return [{ from, to, amount }];
+    const has = available.get(from.walletId) ?? zero;
+    const pays = isLess(has, amount) ? has : amount;
+    available.set(from.walletId, subtract(has, pays));
     return [
       { from, to, amount: pays },
-      { from: { account }, to, amount: rest },
+      { from: { account }, to, amount: subtract(amount, pays) },
     ].filter((leg) => !isZero(leg.amount));
   });
+}
+
+function receivedBy(walletId: string, legs: readonly Leg[]): Amount {
+  return legs.reduce((sum, { to, amount }) => {
+    return "walletId" in to && to.walletId === walletId ? add(sum, amount) : sum;
+  }, zero);
 }

@@ -6,6 +6,7 @@ import type { Command } from "../decide/command.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { type Amount, parseAmount } from "../money.ts";
 import { requestKey } from "../request-key.ts";
+import type { Details } from "../wallet.ts";
 import { faultError, refusalError } from "../wallet-errors.ts";
 
 /** What every mutation carries beside its command. */
@@ -56,13 +57,17 @@ export function createCommandRunner(groupCommit: GroupCommit): CommandRunner {
 
 /** The request of a command, with its key. */
 export function requestOf(command: Command, { requestId, details: sent }: CallerInput): Request {
-  const details = sent && {
-    reference: sent.reference,
-    description: sent.description,
-    metadata: sent.metadata,
-  };
+  const details = detailsOf(sent);
   const key = requestId === "" ? undefined : requestKey(principal, requestId, command, details);
   return { command, details, requestId, requestKey: key };
+}
+
+/** Details that say nothing are none: whether a caller sends them makes no difference. */
+function detailsOf(sent: DetailsOnWire | undefined): Details | undefined {
+  if (sent === undefined) return undefined;
+  const { reference, description, metadata } = sent;
+  const isEmpty = reference === "" && description === "" && Object.keys(metadata).length === 0;
+  return isEmpty ? undefined : { reference, description, metadata };
 }
 
 /**
