@@ -1,174 +1,99 @@
-import { hash } from "node:crypto";
-import { fromBinary } from "@bufbuild/protobuf";
-import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { testRules } from "../test/test-rules.ts";
-import { type SentStep, sentSteps, WalletModel, written } from "../test/wallet-model.ts";
-import { type DecidedGroup, decideGroup, type Request, type Verdict } from "./command-group.ts";
-import { noItems } from "./command-inputs.ts";
+import { EventAudit } from "../test/event-audit.ts";
+import { type Lag, MemoryLedger } from "../test/memory-ledger.ts";
+import { createStepRequests, type ModelRequest } from "../test/model-requests.ts";
+import { WalletModel } from "../test/wallet-model.ts";
+import { openingGroups, type SentStep, sentSteps } from "../test/wallet-steps.ts";
+import type { Request } from "./command-group.ts";
 import { fund, transfer } from "./decide/command.ts";
-import { splitEvents } from "./journal-store.ts";
-import { add, formatAmount, parseAmount, zero } from "./money.ts";
+import { parseAmount, zero } from "./money.ts";
 import { requestKey } from "./request-key.ts";
-import type { RecordedWallet } from "./wallet-events.ts";
 
-/** What Postgres is to the engine, in a map: applies groups, remembers keys. */
-class Ledger {
-  readonly wallets = new Map<string, RecordedWallet>();
-  readonly events: Uint8Array[] = [];
-  readonly #keys = new Map<string, { fingerprint: string; balances: string[] }>();
-  #segments = 0;
+/** Steps that are decided together, and on what. */
+interface Group {
+  readonly steps: readonly SentStep[];
+  /** How much time has passed since the group before. */
+  readonly laterMs: number;
+  /** How far the clock of the replica that decides is ahead. */
+  readonly aheadMs: number;
+  readonly lag: Lag;
+}
 
-  decide(requests: readonly Request[]): DecidedGroup {
-    this.#segments += 1;
-    const segmentId = `00000000-0000-7000-8000-${this.#segments.toString(16).padStart(8, "0")}0000`;
-    return decideGroup(requests, {
-      walletOf: (walletId) => this.wallets.get(walletId),
-      items: noItems,
-      rules: testRules,
-      segmentId,
-      nowMs: 1_764_000_000_000 + ((this.#segments * 7_919) % 1_000),
+const noLag: Lag = { wallets: 0, holds: 0, reversals: 0, metadata: 0 };
+const lags = fc.nat({ max: 2 });
+const groups: fc.Arbitrary<Group> = fc.record({
+  steps: fc.array(sentSteps, { minLength: 1, maxLength: 6, size: "max" }),
+  laterMs: fc.nat({ max: 4_000 }),
+  aheadMs: fc.constantFrom(0, 0, 5_000, -5_000),
+  lag: fc.oneof(
+    fc.constant(noLag),
+    fc.record({ wallets: lags, holds: lags, reversals: lags, metadata: lags }),
+  ),
+});
+const histories = fc.array(groups, { minLength: 2, maxLength: 12, size: "max" });
+
+class Play {
+  readonly ledger = new MemoryLedger();
+  readonly model = new WalletModel();
+  readonly #audit = new EventAudit();
+  readonly #requests = createStepRequests(this.model);
+  #nowMs = 1_764_000_000_000;
+  #ids = 0;
+
+  /** Sends steps as a group; it must answer as the model does one by one. */
+  send({ steps, laterMs, aheadMs, lag }: Group): void {
+    this.#nowMs += laterMs;
+    const sent = steps.map((step) => {
+      this.#ids += 1;
+      return this.#requests.requestOf(step, `id-${this.#ids}`, this.#nowMs);
     });
+    const decidedMs = this.#nowMs + aheadMs;
+    const eventsBefore = this.ledger.events.length;
+    const outcomes = this.ledger.run(sent.map(requestOf), decidedMs, lag);
+    const expected = sent.map((request) => this.model.expect(request.command, request, decidedMs));
+    expect(outcomes).toEqual(expected.map((one) => ("refused" in one ? one.refused : one.answer)));
+    const fresh = this.ledger.events.slice(eventsBefore);
+    for (const bytes of fresh) this.#audit.take(bytes);
+    this.model.learn(fresh.map((bytes) => this.ledger.transactionIdOf(bytes)));
   }
 
-  /** Answers as the commit call does: requests with a known key first, the others decided again. */
-  run(requests: readonly Request[]): string[] {
-    const repeats = requests.map((request) => this.#repeat(request));
-    const fresh = requests.filter((_, index) => repeats[index] === undefined);
-    const { verdicts, toCommit } = this.decide(fresh);
-    for (const wallet of [...toCommit.created, ...toCommit.changed]) {
-      this.wallets.set(wallet.id, wallet);
-    }
-    const balancesOf = new Map(
-      verdicts.flatMap((verdict) =>
-        "event" in verdict ? [[verdict.event.transactionId, balances(verdict)] as const] : [],
-      ),
-    );
-    for (const { key, fingerprint, transactionId } of toCommit.keys) {
-      const print = Buffer.from(fingerprint).toString("hex");
-      this.#keys.set(key, { fingerprint: print, balances: balancesOf.get(transactionId) ?? [] });
-    }
-    this.events.push(...splitEvents(toCommit.events));
-    const answers = verdicts.values();
-    return repeats.map((repeat) => repeat ?? answerOf(answers.next().value));
-  }
-
-  #repeat({ requestKey: request }: Request): string | undefined {
-    const first = request && this.#keys.get(request.key);
-    if (!request || !first) return undefined;
-    const same = first.fingerprint === Buffer.from(request.fingerprint).toString("hex");
-    return same ? first.balances.join() : "REQUEST_ID_REUSED";
+  /** Compares what is there in the end. */
+  end(): void {
+    this.#audit.compare(this.ledger.tables());
   }
 }
 
-function balances(verdict: Extract<Verdict, { event: unknown }>): string[] {
-  return verdict.event.wallets.map(({ balance }) => formatAmount(balance));
+function requestOf({ command, requestId, reference }: ModelRequest): Request {
+  const details = reference === "" ? undefined : { reference, description: "", metadata: {} };
+  const key = requestId === "" ? undefined : requestKey("", requestId, command, details);
+  return { command, details, requestId, requestKey: key };
 }
 
-function answerOf(verdict: Verdict | undefined): string {
-  if (verdict === undefined) throw new Error("A request has no verdict.");
-  if ("refusal" in verdict) return verdict.refusal.reason;
-  return "reused" in verdict ? "REQUEST_ID_REUSED" : balances(verdict).join();
-}
+/** Groups that are decided on what is current. */
+const opening = openingGroups.map(
+  (steps): Group => ({ steps, laterMs: 0, aheadMs: 0, lag: noLag }),
+);
 
-let created = 0;
-
-/** Sends steps in groups; each group must answer as the model does one by one. */
-function play(groups: readonly (readonly SentStep[])[]): { ledger: Ledger; model: WalletModel } {
-  const ledger = new Ledger();
-  const model = new WalletModel();
-  for (const group of groups) {
-    const requests: Request[] = [];
-    const expected: string[] = [];
-    for (const { step, requestId } of group) {
-      created += 1;
-      const command = model.commandOf(step, `wallet-${created}`);
-      const key = requestId === "" ? undefined : requestKey("", requestId, command);
-      requests.push({ command, requestId, requestKey: key });
-      const outcome = model.expect(command, requestId);
-      expected.push("refused" in outcome ? outcome.refused : outcome.balances.join());
-    }
-    expect(ledger.run(requests)).toEqual(expected);
-  }
-  return { ledger, model };
-}
-
-const histories = fc.array(fc.array(sentSteps, { maxLength: 12 }), { maxLength: 12 });
-const runs = { numRuns: 1_500 };
-
-test("groups answer like one command after the other, repeats included", () => {
+test("groups of all operations answer like one after the other, and keep every invariant", () => {
   fc.assert(
-    fc.property(histories, (groups) => void play(groups)),
-    runs,
-  );
-});
-
-test("money is conserved, and no balance is ever below zero", () => {
-  fc.assert(
-    fc.property(histories, (groups) => {
-      const { ledger, model } = play(groups);
-      let sum = zero;
-      for (const { balance } of ledger.wallets.values()) {
-        expect(balance.isNegative()).toBe(false);
-        sum = add(sum, balance);
-      }
-      expect(formatAmount(sum)).toBe(written(model.funded));
+    fc.property(histories, (history) => {
+      const play = new Play();
+      for (const group of [...opening, ...history]) play.send(group);
+      play.end();
     }),
-    runs,
+    { numRuns: 2_000 },
   );
-});
+}, 240_000);
 
-test("versions grow by one, heads chain, time never runs back, and legs alone rebuild wallets", () => {
-  fc.assert(
-    fc.property(histories, (groups) => {
-      const { ledger } = play(groups);
-      const last = new Map<string, { version: bigint; head: string; at: bigint }>();
-      const rebuilt = new Map<string, typeof zero>();
-      for (const bytes of ledger.events) {
-        const event = fromBinary(WalletEventSchema, bytes);
-        const at =
-          (event.occurredAt?.seconds ?? 0n) * 1_000_000_000n + BigInt(event.occurredAt?.nanos ?? 0);
-        for (const change of event.changes) {
-          const before = last.get(change.walletId);
-          expect(change.version).toBe(before === undefined ? 0n : before.version + 1n);
-          expect(Buffer.from(change.previousHead).toString("hex")).toBe(before?.head ?? "");
-          expect(at).toBeGreaterThanOrEqual(before?.at ?? 0n);
-          const head = hash("sha256", bytes, "hex");
-          last.set(change.walletId, { version: change.version, head, at });
-          rebuilt.set(change.walletId, rebuilt.get(change.walletId) ?? zero);
-        }
-        for (const { from, to, amount } of event.legs) {
-          const moved = parseAmount(amount) ?? zero;
-          if (from?.side.case === "walletId") {
-            rebuilt.set(
-              from.side.value,
-              add(rebuilt.get(from.side.value) ?? zero, moved.negated()),
-            );
-          }
-          if (to?.side.case === "walletId") {
-            rebuilt.set(to.side.value, add(rebuilt.get(to.side.value) ?? zero, moved));
-          }
-        }
-      }
-      for (const wallet of ledger.wallets.values()) {
-        expect(last.get(wallet.id)?.version).toBe(wallet.version);
-        expect(last.get(wallet.id)?.head).toBe(Buffer.from(wallet.head).toString("hex"));
-        expect(formatAmount(rebuilt.get(wallet.id) ?? zero)).toBe(formatAmount(wallet.balance));
-      }
-    }),
-    runs,
-  );
-});
-
-test("every wallet that a request looked at is compared, absent ones and those of refusals too", () => {
-  const ledger = new Ledger();
-  ledger.run([{ ...plain({ kind: "createWallet", walletId: "a", userId: "u", currency: "USD" }) }]);
+test("what requests looked at is compared, absent wallets and those of refusals too", () => {
+  const ledger = new MemoryLedger();
+  const plain = (command: Request["command"]): Request => ({ command, requestId: "" });
+  const nowMs = 1_764_000_000_000;
   const one = parseAmount("1") ?? zero;
-  const { toCommit } = ledger.decide([
-    plain(transfer("a", "absent", one)),
-    plain(fund("gone", one)),
-  ]);
+  ledger.run([plain({ kind: "createWallet", walletId: "a", userId: "u", currency: "USD" })], nowMs);
+  const commands = [transfer("a", "absent", one), fund("gone", one)];
+  const { toCommit } = ledger.decide(commands.map(plain), nowMs);
   expect(toCommit.eventCount).toBe(0);
   expect(toCommit.seen.map(({ id, state }) => [id, state?.version])).toEqual([
     ["a", 0n],
@@ -176,7 +101,3 @@ test("every wallet that a request looked at is compared, absent ones and those o
     ["gone", undefined],
   ]);
 });
-
-function plain(command: Request["command"]): Request {
-  return { command, requestId: "", requestKey: undefined };
-}

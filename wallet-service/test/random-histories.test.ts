@@ -2,69 +2,110 @@ import fc from "fast-check";
 import { v7 } from "uuid";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CommandOutcome } from "../src/command-outcome.ts";
-import { formatAmount } from "../src/money.ts";
+import { readSegmentsBehind } from "../src/journal-store.ts";
+import { formatAmount, storedAmount } from "../src/money.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
+import { EventAudit } from "./event-audit.ts";
+import { createStepRequests } from "./model-requests.ts";
 import { createEngineBed, type EngineBed, requestOf } from "./test-engine.ts";
-import { type Expected, sentSteps, WalletModel, written } from "./wallet-model.ts";
+import { told, WalletModel } from "./wallet-model.ts";
+import { openingGroups, type SentStep, sentSteps } from "./wallet-steps.ts";
+
+const aheadMs = [0, 5_000, -5_000];
+const readBytesMax = 64 * 1024 * 1024;
 
 let bed: EngineBed;
 let replicas: WalletEngine[];
+let nowMs = Date.now();
 beforeAll(async () => {
   bed = await createEngineBed();
-  const skewsMs = [0, 5_000, -5_000];
-  replicas = skewsMs.map((skewMs) => bed.replica({ now: () => Date.now() + skewMs }));
+  replicas = aheadMs.map((ahead) => bed.replica({ now: () => nowMs + ahead }));
 });
 afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
 
 /** Steps that go to one of three replicas as one group. */
-const groups = fc.record({
-  replica: fc.nat({ max: 2 }),
-  steps: fc.array(sentSteps, { minLength: 1, maxLength: 6 }),
-});
+interface Group {
+  readonly replica: number;
+  readonly steps: readonly SentStep[];
+  /** How much time has passed since the group before. */
+  readonly laterMs: number;
+}
 
-test("random commands over three replicas with wrong clocks answer as the model does", async () => {
+const groups: fc.Arbitrary<Group> = fc.record({
+  replica: fc.nat({ max: 2 }),
+  steps: fc.array(sentSteps, { minLength: 1, maxLength: 6, size: "max" }),
+  laterMs: fc.nat({ max: 4_000 }),
+});
+const histories = fc.array(groups, { minLength: 1, maxLength: 14, size: "max" });
+const opening = openingGroups.map((steps, replica): Group => ({ replica, steps, laterMs: 0 }));
+
+test("random operations over three replicas with wrong clocks answer as the model does", async () => {
+  const audit = new EventAudit();
+  let position = 0n;
   await fc.assert(
-    fc.asyncProperty(fc.array(groups, { minLength: 1, maxLength: 12 }), async (history) => {
-      const model = new WalletModel();
-      // Keys are for ever, histories are not.
-      const prefix = v7();
-      for (const { replica, steps } of history) {
-        const requests = [];
-        const expected: string[] = [];
-        for (const { step, requestId } of steps) {
-          const command = model.commandOf(step, v7());
-          requests.push(requestOf(command, requestId === "" ? "" : prefix + requestId));
-          expected.push(expectation(model.expect(command, requestId)));
-        }
-        const outcomes = await Promise.all(
-          replicas[replica]?.groupCommit.submit(requests, Number.POSITIVE_INFINITY) ?? [],
-        );
-        expect(outcomes.map(told)).toEqual(expected);
+    fc.asyncProperty(histories, async (history) => {
+      await play([...opening, ...history]);
+      const segments = await readSegmentsBehind(bed.owner, position, readBytesMax);
+      for (const bytes of segments.flatMap(({ events }) => events)) {
+        audit.take(bytes);
+        position += 1n;
       }
-      await expectTables(model);
+      audit.compare(await readTables());
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   );
 });
 
-function expectation(expected: Expected): string {
-  return "refused" in expected ? expected.refused : expected.balances.join();
+/** Sends groups one after the other; each must answer as the model does. */
+async function play(history: readonly Group[]): Promise<void> {
+  const model = new WalletModel();
+  const steps = createStepRequests(model);
+  // Keys and references are for ever, histories are not.
+  const prefix = v7();
+  for (const { replica, steps: sent, laterMs } of history) {
+    nowMs += laterMs;
+    const modelled = sent.map((step) => {
+      const { requestId, reference, ...request } = steps.requestOf(step, v7(), nowMs);
+      return {
+        ...request,
+        requestId: requestId === "" ? "" : prefix + requestId,
+        reference: reference === "" ? "" : prefix + reference,
+      };
+    });
+    const decidedMs = nowMs + (aheadMs[replica] ?? 0);
+    const expected = modelled.map((one) => model.expect(one.command, one, decidedMs));
+    const requests = modelled.map(({ command, requestId, reference }) => {
+      const details = reference === "" ? undefined : { reference, description: "", metadata: {} };
+      return requestOf(command, requestId, details);
+    });
+    const submitted = replicas[replica]?.groupCommit.submit(requests, Number.POSITIVE_INFINITY);
+    const outcomes = await Promise.all(submitted ?? []);
+    expect(outcomes.map(outcomeOf)).toEqual(
+      expected.map((one) => ("refused" in one ? one.refused : one.answer)),
+    );
+    model.learn(
+      outcomes.flatMap((outcome) => ("answer" in outcome ? [outcome.answer.transactionId] : [])),
+    );
+  }
 }
 
-function told(outcome: CommandOutcome): string {
-  return "refusal" in outcome
-    ? outcome.refusal.reason
-    : outcome.answer.wallets.map(({ balance }) => formatAmount(balance)).join();
+function outcomeOf(outcome: CommandOutcome): string {
+  return "refusal" in outcome ? outcome.refusal.reason : told(outcome.answer);
 }
 
-async function expectTables(model: WalletModel): Promise<void> {
-  const rows = await bed.owner<{ id: string; balance: string; version: bigint }[]>`
-    select id, balance, version from wallets where id in ${bed.owner([v7(), ...model.wallets.keys()])}`;
-  const stored = rows.map(({ id, balance, version }) => [id, balance, version]);
-  const modelled = [...model.wallets].map(([id, wallet]) => {
-    return [id, written(wallet.units), wallet.version];
-  });
-  expect(new Set(stored)).toEqual(new Set(modelled));
+async function readTables(): Promise<Parameters<EventAudit["compare"]>[0]> {
+  const { owner } = bed;
+  const reversals = await owner<{ id: string; reversed: string }[]>`
+    select transaction_id as id, array_to_string(reversed, ',') as reversed from reversals`;
+  return {
+    wallets: await owner<{ id: string; balance: string; held: string; version: bigint }[]>`
+      select id, balance, held, version from wallets`,
+    holds: await owner<{ id: string; captured: string; status: string }[]>`
+      select id, captured, status from holds`,
+    reversals: reversals.map(({ id, reversed }) => {
+      return { id, reversed: reversed.split(",").map((one) => formatAmount(storedAmount(one))) };
+    }),
+  };
 }

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { testRules } from "../test/test-rules.ts";
-import { type Command, fund, transfer } from "./decide/command.ts";
-import { decide } from "./decide/decide.ts";
-import { balanceMax, formatAmount, parseAmount, zero } from "./money.ts";
-import type { Outcome, WalletState } from "./wallet.ts";
+import { testRules } from "../../test/test-rules.ts";
+import { balanceMax, formatAmount, parseAmount, zero } from "../money.ts";
+import type { Outcome, WalletState } from "../wallet.ts";
+import { type Command, fund, transfer } from "./command.ts";
+import { decide } from "./decide.ts";
 
 const nowMs = 1_764_000_000_000;
 
