@@ -51,7 +51,6 @@ export class MemoryLedger {
 
   /** Brings requests to their outcomes: the answers as `told` writes them, or reasons. */
   run(requests: readonly Request[], nowMs: number, lag: Lag = noLag): string[] {
-    this.#group += 1;
     const outcomes = new Map<Request, string>();
     const used = new Map<string, string>();
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
@@ -65,6 +64,7 @@ export class MemoryLedger {
         if (result === "referenceTaken" && transactionId) used.set(hash, transactionId);
       }
       if (result !== "committed") continue;
+      this.#group += 1;
       for (const [index, request] of left.entries()) {
         outcomes.set(request, outcomeOf(decided.verdicts[index]));
       }
