@@ -31,6 +31,11 @@ export function createStepRequests(model: WalletModel): StepRequests {
   const repeatable: ModelRequest[] = [];
   return {
     requestOf({ step, requestId, reference }, newId, nowMs) {
+      if (step.kind === "releaseHold" && step.expired) {
+        // No caller can ask for it: the sweep does, and it never repeats.
+        const command = commandOf(model, step, { newId, nowMs });
+        return { command, requestId: "", reference: "" };
+      }
       if (step.kind !== "repeat") {
         const command = commandOf(model, step, { newId, nowMs });
         const request = { command, requestId, reference };
