@@ -6,7 +6,7 @@ import {
   walletServiceSchema,
 } from "@pelikuni/wallet-service/start-wallet-service";
 import { expect } from "vitest";
-import { createTestDatabase } from "../src/test-database.ts";
+import { createTestDatabase, type TestDatabase } from "../src/test-database.ts";
 
 /** A gateway before a wallet-service on a database of its own, reached over gRPC. */
 export interface RestService extends AsyncDisposable {
@@ -35,19 +35,29 @@ export interface RestAnswer {
   readonly body: unknown;
 }
 
-/** Where to put something between the parts: each function gets a port and gives the one to use. */
-export interface RestServiceDetours {
+/** In what a service differs from others. */
+export interface RestServiceOptions {
+  /** Puts something before Postgres: gets its port and gives the one to use. */
   readonly postgresPort?: (port: number) => number | Promise<number>;
+  /** Puts something before the wallet-service, likewise. */
   readonly grpcPort?: (port: number) => number | Promise<number>;
+  /** The database of another one, whose replica this one is; its own when left out. */
+  readonly database?: TestDatabase;
+  /** The wallet-service's clock, milliseconds since 1970. */
+  readonly now?: () => number;
+  /** The currencies that wallets may have. */
+  readonly currencies?: Readonly<Record<string, { readonly decimals?: number }>>;
 }
 
+const defaultCurrencies = { USD: { decimals: 4 }, EUR: { decimals: 4 }, JPY: {}, KWD: {} };
+
 /** Starts everything between a REST client and the tables. */
-export function startRestService(detours: RestServiceDetours = {}): Promise<RestService> {
+export function startRestService(options: RestServiceOptions = {}): Promise<RestService> {
   return buildWithResources(async (resources) => {
     const logger = createLogger("e2e", { level: "silent", format: "json" });
-    const database = resources.use(await createTestDatabase());
+    const database = options.database ?? resources.use(await createTestDatabase());
     const serviceUrl = new URL(database.serviceUrl);
-    const postgresPort = await detours.postgresPort?.(Number(serviceUrl.port));
+    const postgresPort = await options.postgresPort?.(Number(serviceUrl.port));
     if (postgresPort !== undefined) serviceUrl.port = String(postgresPort);
     const wallets = resources.use(
       await startWalletService({
@@ -62,15 +72,16 @@ export function startRestService(detours: RestServiceDetours = {}): Promise<Rest
           limits: {},
           queue_length_max: 10_000,
           cached_wallets_max: 10_000,
-          currencies: { USD: { decimals: 4 }, EUR: { decimals: 4 }, JPY: {}, KWD: {} },
+          currencies: options.currencies ?? defaultCurrencies,
           accounts: ["external", "bank", "fees", "fx"],
           hold_days_max: 31,
           request_ids_kept_days: 7,
         }),
         logger,
+        ...(options.now && { now: options.now }),
       }),
     );
-    const grpcPort = (await detours.grpcPort?.(wallets.grpcPort)) ?? wallets.grpcPort;
+    const grpcPort = (await options.grpcPort?.(wallets.grpcPort)) ?? wallets.grpcPort;
     const wallet_service_address = `127.0.0.1:${grpcPort}`;
     const configuration = gatewaySchema.parse({ port: 0, wallet_service_address });
     const gateway = resources.use(await startGateway({ configuration, logger }));

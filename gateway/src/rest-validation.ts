@@ -129,5 +129,7 @@ function ruleMeaning(keyword: string, params: ErrorObject["params"]): string {
 }
 
 function typeMeaning(type: string): string {
-  return type === "integer" ? "a whole number" : `a ${type}`;
+  if (type === "integer") return "a whole number";
+  if (type === "null") return type;
+  return /^[ao]/.test(type) ? `an ${type}` : `a ${type}`;
 }
