@@ -112,7 +112,7 @@ function decodeStored(bytes: Uint8Array): DecodedEvent | string {
 }
 
 /** The same text for the same content: the database keeps the keys of an object in its own order. */
-function sortedJson(json: unknown): string {
+export function sortedJson(json: unknown): string {
   return JSON.stringify(json, (_, value: unknown) => {
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
     return isObject ? Object.fromEntries(Object.entries(value).toSorted()) : value;

@@ -1,19 +1,29 @@
-import { createHash, type Hash } from "node:crypto";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import {
+  findAccountEntriesWithoutEvent,
+  readAccountEntriesOfEvents,
+  type StoredAccountEntry,
+} from "./account-store.ts";
+import { findTotalsAbove, readTotals } from "./account-totals-store.ts";
+import {
+  accountEntryWithoutEvent,
+  compareAccountEntries,
+  createTotalsCheck,
+  positionsPerTotal,
+  type TotalsCheck,
+  totalTooEarly,
+} from "./account-verification.ts";
 import { findEntriesWithoutEvent, type LinkedEntry, readEntriesOfEvents } from "./entry-store.ts";
 import { findAnchorBefore, findAnchorFrom, readEvents, type StoredEvent } from "./event-reads.ts";
-import { compareEntries, type Finding, isEqual, recomputeEvent } from "./event-verification.ts";
+import { compareEntries, type Finding, recomputeEvent } from "./event-verification.ts";
+import { createChain, type SegmentChain, type SegmentEnd } from "./segment-chain.ts";
 
 /** How far a verification has come. */
-export interface JournalProgress {
+export interface JournalProgress extends SegmentEnd {
   /** Everything up to this position was looked at. */
   readonly verifiedTo: bigint;
   /** What was found on the way from the progress before. */
   readonly findings: readonly Finding[];
-  /** The hash of the last whole segment; undefined before the first one ends. */
-  readonly journalHash: Uint8Array | undefined;
-  /** The last position of that segment; 0 before the first one ends. */
-  readonly hashPosition: bigint;
 }
 
 /** What to verify: positions from the first to the last one, both included. */
@@ -27,7 +37,6 @@ export interface JournalRange {
 
 const eventsPerReadMax = 500n;
 const strayEntriesMax = 100;
-const positionBytes = 8;
 
 /**
  * Recomputes positions, events, entries and segment hashes from the stored bytes, a part at a time.
@@ -42,24 +51,44 @@ export async function* verifyJournal(
   const anchor = await pool.read((sql) => findAnchorBefore(sql, from));
   const chain = createChain(anchor?.position ?? 0n, anchor?.journalHash);
   let verifiedTo = anchor?.position ?? 0n;
+  const totals = createTotalsCheck(verifiedTo);
   while (verifiedTo < to) {
-    const behind = verifiedTo;
-    const upTo = behind + eventsPerReadMax < to ? behind + eventsPerReadMax : to;
-    const limit = Number(eventsPerReadMax);
-    const events = await pool.read((sql) => readEvents(sql, { behind, upTo, limit }));
-    const entries = await pool.read((sql) => readEntriesOfEvents(sql, { behind, upTo }));
-    const findings = verifyPart({ behind, upTo }, events, entries, chain);
-    verifiedTo = upTo;
+    const part = { behind: verifiedTo, upTo: partEnd(verifiedTo, to) };
+    const findings = verifyPart(part, await readPart(pool, part), { chain, totals });
+    const stored = await pool.read((sql) => readTotals(sql, part));
+    findings.push(...totals.compare(part.upTo, stored));
+    verifiedTo = part.upTo;
     yield { verifiedTo, findings, ...chain.reached() };
   }
   const strays = toEnd ? await findStrays(pool, to) : [];
   yield { verifiedTo, findings: [...chain.end(verifiedTo), ...strays], ...chain.reached() };
 }
 
+/** Parts end where totals were written, so that these are compared with whole parts. */
+function partEnd(behind: bigint, to: bigint): bigint {
+  const totalsAt = (behind / positionsPerTotal + 1n) * positionsPerTotal;
+  const ends = [behind + eventsPerReadMax, totalsAt, to];
+  return ends.reduce((first, end) => (end < first ? end : first));
+}
+
+async function readPart(pool: DatabaseClient, part: Part): Promise<StoredPart> {
+  const limit = Number(eventsPerReadMax);
+  const events = await pool.read((sql) => readEvents(sql, { ...part, limit }));
+  const entries = await pool.read((sql) => readEntriesOfEvents(sql, part));
+  const accountEntries = await pool.read((sql) => readAccountEntriesOfEvents(sql, part));
+  return { events, entries, accountEntries };
+}
+
 async function findStrays(pool: DatabaseClient, behind: bigint): Promise<Finding[]> {
   const limit = strayEntriesMax;
-  const strays = await pool.read((sql) => findEntriesWithoutEvent(sql, { behind, limit }));
-  return strays.map(entryWithoutEvent);
+  const entries = await pool.read((sql) => findEntriesWithoutEvent(sql, { behind, limit }));
+  const legs = await pool.read((sql) => findAccountEntriesWithoutEvent(sql, { behind, limit }));
+  const totals = await pool.read((sql) => findTotalsAbove(sql, limit));
+  return [
+    ...entries.map(entryWithoutEvent),
+    ...legs.map(accountEntryWithoutEvent),
+    ...totals.map(totalTooEarly),
+  ];
 }
 
 /**
@@ -92,51 +121,80 @@ export async function verifySegment(
   return undefined;
 }
 
+/** Positions behind one up to another one. */
+interface Part {
+  readonly behind: bigint;
+  readonly upTo: bigint;
+}
+
+/** What is stored for some positions, or for one. */
+interface StoredRows {
+  readonly entries: readonly LinkedEntry[];
+  readonly accountEntries: readonly StoredAccountEntry[];
+}
+
+type StoredPart = StoredRows & { readonly events: readonly StoredEvent[] };
+
 function verifyPart(
-  { behind, upTo }: { readonly behind: bigint; readonly upTo: bigint },
-  events: readonly StoredEvent[],
-  entries: readonly LinkedEntry[],
-  chain: SegmentChain,
+  { behind, upTo }: Part,
+  { events, entries, accountEntries }: StoredPart,
+  { chain, totals }: { readonly chain: SegmentChain; readonly totals: TotalsCheck },
 ): Finding[] {
   const findings: Finding[] = [];
   const eventAt = new Map(events.map((event) => [event.position, event]));
   const entriesAt = byPosition(entries);
+  const accountEntriesAt = byPosition(accountEntries);
   for (let position = behind + 1n; position <= upTo; position += 1n) {
     const event = eventAt.get(position);
-    const stored = entriesAt.get(position) ?? [];
-    const found = event ? verifyEvent(event, stored) : missingEvent(position, stored);
+    const stored = {
+      entries: entriesAt.get(position) ?? [],
+      accountEntries: accountEntriesAt.get(position) ?? [],
+    };
+    const decoded = event && recomputeEvent(event);
+    const found = verifyEvent(position, decoded, stored);
+    totals.add(typeof decoded === "object" ? decoded : undefined);
     findings.push(...found, ...chain.add(position, event, found.length > 0));
   }
   return findings;
 }
 
 // Node 20 has no Map.groupBy.
-function byPosition(entries: readonly LinkedEntry[]): Map<bigint, LinkedEntry[]> {
-  const groups = new Map<bigint, LinkedEntry[]>();
-  for (const entry of entries) {
-    const group = groups.get(entry.position);
-    if (group) group.push(entry);
-    else groups.set(entry.position, [entry]);
+function byPosition<Row extends { readonly position: bigint }>(
+  rows: readonly Row[],
+): Map<bigint, Row[]> {
+  const groups = new Map<bigint, Row[]>();
+  for (const row of rows) {
+    const group = groups.get(row.position);
+    if (group) group.push(row);
+    else groups.set(row.position, [row]);
   }
   return groups;
 }
 
-function verifyEvent(event: StoredEvent, stored: readonly LinkedEntry[]): Finding[] {
-  const { position } = event;
-  const decoded = recomputeEvent(event);
-  if (typeof decoded !== "string") return compareEntries(decoded, position, stored);
+/** @param event as it is stored, why its row is not what it was, or undefined when it is missing */
+function verifyEvent(
+  position: bigint,
+  event: ReturnType<typeof recomputeEvent> | undefined,
+  { entries, accountEntries }: StoredRows,
+): Finding[] {
+  if (event === undefined) {
+    const description = "The event of this position is missing.";
+    return [
+      { position, walletId: "", version: 0n, description },
+      ...entries.map(entryWithoutEvent),
+      ...accountEntries.map(accountEntryWithoutEvent),
+    ];
+  }
+  if (typeof event === "object") {
+    return [
+      ...compareEntries(event, position, entries),
+      ...compareAccountEntries(event, position, accountEntries),
+    ];
+  }
   // The bytes do not tell reliably whom they concern; the entries may.
-  const concerned = stored.map(({ walletId, version }) => `wallet ${walletId} version ${version}`);
+  const concerned = entries.map(({ walletId, version }) => `wallet ${walletId} version ${version}`);
   const whose = concerned.length === 0 ? "" : ` Its entries: ${concerned.join(", ")}.`;
-  return [{ position, walletId: "", version: 0n, description: decoded + whose }];
-}
-
-function missingEvent(position: bigint, stored: readonly LinkedEntry[]): Finding[] {
-  const description = "The event of this position is missing.";
-  return [
-    { position, walletId: "", version: 0n, description },
-    ...stored.map((entry) => entryWithoutEvent(entry)),
-  ];
+  return [{ position, walletId: "", version: 0n, description: event + whose }];
 }
 
 function entryWithoutEvent(entry: {
@@ -146,64 +204,4 @@ function entryWithoutEvent(entry: {
 }): Finding {
   const { position, walletId, version } = entry;
   return { position, walletId, version, description: "The entry has no event at its position." };
-}
-
-/** Segment hashes in a row: each covers the one before. */
-interface SegmentChain {
-  /** @param known whether something is known to be wrong with the event or its entries */
-  add(position: bigint, event: StoredEvent | undefined, known: boolean): Finding[];
-  /** Where the last whole segment ends, and its hash. */
-  reached(): Pick<JournalProgress, "journalHash" | "hashPosition">;
-  /** Tells, at the last position, of a segment that has not ended. */
-  end(position: bigint): Finding[];
-}
-
-function createChain(behind: bigint, anchor: Uint8Array | undefined): SegmentChain {
-  let journalHash = anchor;
-  let firstPosition = behind + 1n;
-  let hash = beginSegment(journalHash, firstPosition);
-  let eventMissing = false;
-
-  return {
-    reached: () => ({ journalHash, hashPosition: firstPosition - 1n }),
-    end(position) {
-      if (position < firstPosition || eventMissing) return [];
-      const description =
-        `No journal hash covers the positions ${firstPosition} to ${position}: the end of their ` +
-        "segment has not arrived, or its hash was removed.";
-      return [{ position: firstPosition, walletId: "", version: 0n, description }];
-    },
-    add(position, event, known) {
-      eventMissing ||= event === undefined || (known && !isIntact(event));
-      if (event === undefined) return [];
-      hash.update(createHash("sha256").update(event.bytes).digest());
-      if (event.journalHash === null) return [];
-      const fits = isEqual(hash.digest(), event.journalHash);
-      const first = firstPosition;
-      // What is wrong with an event of the segment was said already; the next segments are
-      // verified from the hash that was handed over.
-      const silent = fits || eventMissing;
-      journalHash = event.journalHash;
-      firstPosition = position + 1n;
-      hash = beginSegment(journalHash, firstPosition);
-      eventMissing = false;
-      if (silent) return [];
-      const description =
-        `The segment of positions ${first} to ${position} does not have the hash that is stored ` +
-        "with its last event.";
-      return [{ position: first, walletId: "", version: 0n, description }];
-    },
-  };
-}
-
-function isIntact({ bytes, hash }: StoredEvent): boolean {
-  return isEqual(createHash("sha256").update(bytes).digest(), hash);
-}
-
-function beginSegment(before: Uint8Array | undefined, firstPosition: bigint): Hash {
-  const position = Buffer.alloc(positionBytes);
-  position.writeBigUInt64BE(firstPosition);
-  return createHash("sha256")
-    .update(before ?? new Uint8Array())
-    .update(position);
 }
