@@ -11,8 +11,9 @@ export interface JournalEvent {
   readonly journalHash: Uint8Array | undefined;
 }
 
-// A segment is at most about 4 MiB, and mostly far less.
-const bytesPerReadMax = 1024 * 1024;
+// A reader who does not read on makes the service hold so much, and one segment: at most about
+// 4 MiB, and mostly far less.
+const bytesPerReadMax = 128 * 1024;
 
 /**
  * Reads the journal behind a position, segment by segment in the order of positions, then what is

@@ -39,7 +39,6 @@ export async function readSegmentsBehind(
   position: bigint,
   bytesMax: number,
 ): Promise<ChainedSegment[]> {
-  const next = position + 1n;
   const rows = await sql<
     { segmentId: string; firstPosition: bigint; hash: Uint8Array; events: Uint8Array }[]
   >`
@@ -50,8 +49,8 @@ export async function readSegmentsBehind(
       from (
         select segment_id, first_position, hash, events from journal
         where first_position >= coalesce(
-            (select max(first_position) from journal where first_position <= ${next}), 1)
-          and first_position + event_count > ${next}
+            (select max(first_position) from journal where first_position <= ${position}), 1)
+          and first_position + event_count - 1 > ${position}
         order by first_position limit ${segmentsPerReadMax}
       ) behind
     ) measured

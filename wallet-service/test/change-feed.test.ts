@@ -1,12 +1,18 @@
 import { createHash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import {
   EventFormat,
   type SubscribeEventsResponse,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { createPositionTail } from "@pelikuni/runtime/position-tail";
+import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
+import { errorReason } from "@pelikuni/runtime/rpc-errors";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readJournal } from "../src/change-feed.ts";
+import { quiet } from "./test-engine.ts";
 import { type ServiceBed, startServiceBed } from "./test-service.ts";
 
 let bed: ServiceBed;
@@ -34,10 +40,14 @@ async function read(
 ): Promise<SubscribeEventsResponse[]> {
   const events: SubscribeEventsResponse[] = [];
   if (count === 0) return events;
-  for await (const event of bed[way].subscribeEvents({ afterPosition, format })) {
+  const enough = new AbortController();
+  const { signal } = enough;
+  for await (const event of bed[way].subscribeEvents({ afterPosition, format }, { signal })) {
     events.push(event);
     if (events.length === count) break;
   }
+  // Without it the stream stays open.
+  enough.abort();
   return events;
 }
 
@@ -123,6 +133,58 @@ test("a slow reader loses nothing, and does not make the service hold what he ha
     positions.push((await slow.next()).value?.position);
   expect(positions).toEqual(positions.map((_, index) => start + BigInt(index + 1)));
   cancel.abort();
+});
+
+test("the service holds one small page for a reader who does not read on", async () => {
+  for (let round = 0; round < 20; round += 1) await fundTimes(100);
+  await using pool = createDatabaseClient({
+    url: bed.database.serviceUrl,
+    applicationName: "change feed test",
+    connectionsMax: 1,
+    callTimeoutMs: 10_000,
+    logger: quiet,
+  });
+  let reads = 0;
+  const watched: DatabaseClient = {
+    ...pool,
+    read(query) {
+      reads += 1;
+      return pool.read(query);
+    },
+  };
+  const { signal } = new AbortController();
+  const tail = createPositionTail(async () => 0n, 50);
+  let bytes = 0;
+  for await (const segment of readJournal(watched, tail, 0n, signal)) {
+    expect(bytes).toBeLessThan(reads * 200 * 1024);
+    for (const event of segment.events) bytes += event.length;
+    if (bytes > 300 * 1024) break;
+  }
+});
+
+test("more readers than a process serves are told so, and may come when others have left", async () => {
+  const readers = Array.from({ length: 100 }, () => new AbortController());
+  for (const { signal } of readers) {
+    const feed = bed.grpc.subscribeEvents({ afterPosition: 0n }, { signal });
+    expect((await feed[Symbol.asyncIterator]().next()).value?.position).toBe(1n);
+  }
+  const refused = await read(0n, 1).catch(ConnectError.from);
+  if (!(refused instanceof ConnectError)) throw new Error("It was served.");
+  expect([refused.code, errorReason(refused)]).toEqual([Code.Unavailable, "OVERLOADED"]);
+  for (const reader of readers) reader.abort();
+  await expect.poll(() => read(0n, 1).then(() => "served", String)).toBe("served");
+});
+
+test("behind the last position that there can be, the feed waits", async () => {
+  const last = 2n ** 63n - 1n;
+  const leave = new AbortController();
+  const feed = bed.grpc.subscribeEvents({ afterPosition: last }, { signal: leave.signal });
+  const next = feed[Symbol.asyncIterator]().next().catch(ConnectError.from);
+  // Served after it, and answered before it.
+  await read(0n, 1);
+  await fundTimes(1);
+  leave.abort();
+  expect(await next).toMatchObject({ code: Code.Canceled });
 });
 
 test("a snapshot shows all wallets at one position, heads included", async () => {

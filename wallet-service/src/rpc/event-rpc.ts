@@ -1,5 +1,5 @@
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { ConnectError, ServiceImpl } from "@connectrpc/connect";
 import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import {
   EventFormat,
@@ -9,7 +9,9 @@ import {
   WalletStateSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { eventsBehind, type JournalEvent, readJournal } from "../change-feed.ts";
+import { CommandFault } from "../command-outcome.ts";
 import type { WalletEngine } from "../wallet-engine.ts";
+import { faultError } from "../wallet-errors.ts";
 import type { RecordedWallet } from "../wallet-events.ts";
 import { snapshotWallets } from "../wallet-snapshot.ts";
 import { walletMessage } from "./messages.ts";
@@ -17,10 +19,22 @@ import { orUnavailableStream } from "./reads.ts";
 
 type Handlers = Pick<ServiceImpl<typeof WalletService>, "subscribeEvents" | "snapshotWallets">;
 
+// Each may hold a page of the journal for hours. Who needs more readers has Kafka.
+const feedsOpenMax = 100;
+
 /** The handlers that stream what has happened, and what is. */
 export function eventRpc(parts: WalletEngine): Handlers {
+  let feedsOpen = 0;
   return {
     async *subscribeEvents({ afterPosition, format }, { signal }) {
+      if (signal.aborted) return;
+      if (feedsOpen >= feedsOpenMax) throw tooManyFeeds();
+      feedsOpen += 1;
+      // It aborts however the call ends, also when nobody asks for the next event any more.
+      const release = (): void => {
+        feedsOpen -= 1;
+      };
+      signal.addEventListener("abort", release, { once: true });
       const asBytes = format === EventFormat.BYTES;
       const segments = readJournal(parts.pool, parts.tail, afterPosition, signal);
       for await (const segment of orUnavailableStream(segments)) {
@@ -36,6 +50,11 @@ export function eventRpc(parts: WalletEngine): Handlers {
       }
     },
   };
+}
+
+function tooManyFeeds(): ConnectError {
+  const message = `${feedsOpenMax} readers have the change feed open already.`;
+  return faultError(new CommandFault("OVERLOADED", message), "");
 }
 
 function feedEvent(

@@ -2063,7 +2063,8 @@ export declare const WalletService: GenService<{
   },
   /**
    * Streams every event behind a position in the order of positions, without a gap, then live. Ends when the caller
-   * cancels. A slow reader holds up nobody: what he has not read waits in the journal.
+   * cancels. A slow reader holds up nobody: what he has not read waits in the journal. One process serves at most 100
+   * readers at once, and refuses more with OVERLOADED: for more there is Kafka.
    *
    * @generated from rpc pelikuni.wallet.v1.WalletService.SubscribeEvents
    */
