@@ -103,22 +103,28 @@ function messageOf(refusal: StateRefusal): string {
     case "UNKNOWN_CURRENCY":
       return `The currency "${refusal.currency}" is not configured; ListCurrencies names those that are`;
     case "AMOUNT_PRECISION":
-      return `Amounts in ${refusal.currency} have at most ${refusal.decimals} decimals`;
+      return `Amounts in ${refusal.currency} have at most ${refusal.decimals} decimals; leave out the others`;
     case "VERSION_CONFLICT":
       return (
         `The wallet has version ${refusal.version}, not ${refusal.expectedVersion}; ` +
         "read it again and repeat with its version"
       );
     case "WALLET_LIMIT":
-      return `The wallet may pay at most ${formatAmount(refusal.limit)} at once`;
+      return (
+        `The wallet may pay at most ${formatAmount(refusal.limit)} at once; ` +
+        "use a smaller amount, or raise its limit (single_transfer_max)"
+      );
     case "HOLD_AMOUNT_EXCEEDED":
-      return `The hold has ${formatAmount(refusal.remaining)} remaining`;
+      return `The hold has ${formatAmount(refusal.remaining)} remaining; capture at most that`;
     case "ALREADY_REVERSED":
       return isZero(refusal.left)
         ? "The transaction has been reversed already"
-        : `Of leg ${refusal.index} only ${formatAmount(refusal.left)} is left to reverse`;
+        : `Of leg ${refusal.index} only ${formatAmount(refusal.left)} is left; reverse at most that`;
     case "REFERENCE_ALREADY_USED":
-      return `This reference acted before, in transaction ${refusal.transactionId}`;
+      return (
+        `This reference acted before, in transaction ${refusal.transactionId}; ` +
+        "a new movement needs a reference of its own"
+      );
     default:
       return plainMessages[refusal.reason];
   }
@@ -135,14 +141,14 @@ const plainMessages = {
     "The balance would exceed 999999999999999.9999; use a smaller amount or another wallet",
   REQUEST_ID_REUSED:
     "This idempotency key (request_id) was used for a call with other input; choose a new one",
-  WALLET_FROZEN: "The wallet is frozen",
-  WALLET_CLOSED: "The wallet is closed",
+  WALLET_FROZEN: "The wallet is frozen; unfreeze it first",
+  WALLET_CLOSED: "The wallet is closed for good; use another one",
   WALLET_NOT_EMPTY: "The wallet has money; move it away first, or say where it goes (sweep_to)",
   OPEN_HOLDS: "The wallet has open holds; capture or release them first",
   HOLD_NOT_FOUND: "Hold not found",
-  HOLD_CAPTURED: "The hold has been captured",
-  HOLD_RELEASED: "The hold has been released",
-  HOLD_EXPIRED: "The hold has expired",
+  HOLD_CAPTURED: "The hold has been captured; place another one",
+  HOLD_RELEASED: "The hold has been released; place another one",
+  HOLD_EXPIRED: "The hold has expired; place another one",
   HOLD_NOT_DUE: "The hold has not expired yet",
   TRANSACTION_NOT_FOUND: "Transaction not found",
   NOT_REVERSIBLE: "Only transactions that moved money and are no reversals can be reversed",

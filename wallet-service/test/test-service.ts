@@ -18,10 +18,13 @@ export interface ServiceBed extends AsyncDisposable {
 /**
  * Starts it; `settings` replace keys of the section `wallet_service`. With a database of another
  * bed it is a replica of that one.
+ *
+ * @param now the service's clock, milliseconds since 1970
  */
 export async function startServiceBed(
   settings: object = {},
   shared?: TestDatabase,
+  now: () => number = Date.now,
 ): Promise<ServiceBed> {
   return await buildWithResources(async (resources) => {
     const database = shared ?? resources.use(await createTestDatabase());
@@ -42,7 +45,7 @@ export async function startServiceBed(
       request_ids_kept_days: 7,
       ...settings,
     });
-    const service = resources.use(await startWalletService({ configuration, logger: quiet }));
+    const service = resources.use(await startWalletService({ configuration, logger: quiet, now }));
     const transport = resources.use(
       createGrpcTransport({
         address: `127.0.0.1:${service.grpcPort}`,
