@@ -2,7 +2,9 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Direction, type Entry } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { Receipt } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { errorReason } from "@pelikuni/runtime/rpc-errors";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { failureOf } from "../src/call-failure.ts";
 import { type HistoryBed, startHistoryBed } from "../src/history-bed.ts";
 
 let bed: HistoryBed;
@@ -104,4 +106,129 @@ test("a transaction tells what took it back, in order, part by part", async () =
     amount: "-25.0000",
     reversesTransactionId: transactionId,
   });
+});
+
+test("an account's entries are its legs, page by page in both directions, and its total their sum", async () => {
+  const { wallets, history } = bed;
+  const payer = await fundedWallet("100", "EUR");
+  const shop = await fundedWallet("1", "EUR");
+  const wallet = (value: string) => ({ side: { case: "walletId", value } }) as const;
+  const fees = { side: { case: "account", value: "fees" } } as const;
+  const details = { reference: "order 9" };
+  let receipt: Receipt | undefined;
+  for (const amount of ["1", "2", "3"]) {
+    const legs = [
+      { from: wallet(payer), to: wallet(shop), amount: "10" },
+      { from: wallet(shop), to: fees, amount },
+      { from: wallet(payer), to: fees, amount: "0.5" },
+    ];
+    ({ receipt } = await wallets.postTransaction({ legs, details }));
+  }
+  const refund = { walletId: payer, amount: "2.25", source: "fees" };
+  const last = await wallets.fundWallet(refund);
+  const minPosition = last.receipt?.position ?? 0n;
+  const expected = [
+    [shop, "1.0000", 1, "transaction_posted"],
+    [payer, "0.5000", 2, "transaction_posted"],
+    [shop, "2.0000", 1, "transaction_posted"],
+    [payer, "0.5000", 2, "transaction_posted"],
+    [shop, "3.0000", 1, "transaction_posted"],
+    [payer, "0.5000", 2, "transaction_posted"],
+    [payer, "-2.2500", 0, "wallet_funded"],
+  ];
+  for (const direction of [Direction.OLDEST_FIRST, Direction.NEWEST_FIRST]) {
+    const listed: unknown[] = [];
+    let pageToken = "";
+    do {
+      const question = { account: "fees", currency: "EUR", direction, pageSize: 2, pageToken };
+      const page = await history.listAccountEntries({ ...question, minPosition });
+      listed.push(
+        ...page.entries.map(({ walletId, amount, legIndex, kind }) => {
+          return [walletId, amount, legIndex, kind];
+        }),
+      );
+      // What is posted meanwhile moves nothing.
+      await wallets.postTransaction({
+        legs: [{ from: wallet(shop), to: fees, amount: "0.0001" }],
+      });
+      pageToken =
+        direction === Direction.OLDEST_FIRST && listed.length >= 7 ? "" : page.nextPageToken;
+    } while (pageToken !== "");
+    const inOrder = direction === Direction.OLDEST_FIRST ? expected : expected.toReversed();
+    expect(listed.filter((each) => !JSON.stringify(each).includes("0.0001"))).toEqual(inOrder);
+  }
+  const value = minPosition;
+  const at = { account: "fees", currency: "EUR", when: { case: "position", value } } as const;
+  expect(await history.getAccountTotal(at)).toMatchObject({
+    total: "5.2500",
+    totalIn: "7.5000",
+    totalOut: "2.2500",
+  });
+  const then = {
+    ...at,
+    when: { case: "at", value: receipt?.occurredAt ?? expect.fail() },
+  } as const;
+  expect(await history.getAccountTotal(then)).toMatchObject({ totalIn: "7.5000" });
+  expect(await history.getAccountTotal({ ...at, account: "nothing" })).toMatchObject({
+    total: "0.0000",
+    totalIn: "0.0000",
+    totalOut: "0.0000",
+  });
+  const filtered = { account: "fees", from: receipt?.occurredAt, to: last.receipt?.occurredAt };
+  const { entries } = await history.listAccountEntries({ ...filtered, currency: "EUR" });
+  expect(entries.map(({ transactionId }) => transactionId)).toEqual([
+    receipt?.transactionId,
+    receipt?.transactionId,
+  ]);
+  expect(entries[0]?.details).toMatchObject(details);
+});
+
+test("another list's page token is refused", async () => {
+  const walletId = await fundedWallet("1");
+  await bed.wallets.fundWallet({ walletId, amount: "1" });
+  const minPosition = (await bed.wallets.fundWallet({ walletId, amount: "1" })).receipt?.position;
+  const page = { pageSize: 1, minPosition: minPosition ?? 0n };
+  const ofWallet = await bed.history.listEntries({ walletId, ...page });
+  const ofAccount = await bed.history.listAccountEntries({ account: "external", ...page });
+  const oldestFirst = { account: "external", direction: Direction.OLDEST_FIRST };
+  for (const refused of [
+    bed.history.listAccountEntries({ account: "external", pageToken: ofWallet.nextPageToken }),
+    bed.history.listAccountEntries({ ...oldestFirst, pageToken: ofAccount.nextPageToken }),
+    bed.history.listEntries({ walletId, pageToken: ofAccount.nextPageToken }),
+  ]) {
+    expect(errorReason(await failureOf(refused))).toBe("INVALID_FIELD");
+  }
+});
+
+test("a statement adds up whatever is held meanwhile", async () => {
+  const { wallets, history } = bed;
+  const walletId = await fundedWallet("100");
+  const { receipt: before } = await wallets.fundWallet({ walletId, amount: "1" });
+  const expireTime = timestampFromMs(Date.now() + 3_600_000);
+  const { hold } = await wallets.placeHold({ walletId, amount: "60", expireTime });
+  const bank = { side: { case: "account", value: "bank" } } as const;
+  const payments = [{ to: bank, amount: "20" }];
+  await wallets.captureHold({ holdId: hold?.id ?? "", payments, keepRemaining: true });
+  const { receipt } = await wallets.releaseHold({ holdId: hold?.id ?? "" });
+  const period = {
+    walletId,
+    from: before?.occurredAt ?? expect.fail(),
+    to: timestampFromMs(Date.now() + 60_000),
+  };
+  const parts: unknown[] = [];
+  const minPosition = receipt?.position ?? 0n;
+  for await (const { part } of history.getStatement({ ...period, minPosition })) {
+    if (part.case === "opening") parts.push(part.value.openingBalance);
+    if (part.case === "entry") parts.push([part.value.kind, part.value.amount, part.value.held]);
+    if (part.case === "closing") {
+      const { closingBalance, totalIn, totalOut, entryCount } = part.value;
+      parts.push([closingBalance, totalIn, totalOut, entryCount]);
+    }
+  }
+  expect(parts.slice(-4)).toEqual([
+    ["hold_placed", "0.0000", "60.0000"],
+    ["transaction_posted", "-20.0000", "40.0000"],
+    ["hold_released", "0.0000", "0.0000"],
+    ["81.0000", expect.any(String), "20.0000", expect.any(BigInt)],
+  ]);
 });

@@ -36,9 +36,11 @@ async function tamper(
   change: (sql: postgres.Sql<{ bigint: bigint }>) => Promise<unknown>,
 ): Promise<void> {
   const sql = bed.historyOwner;
-  await sql`alter table entries disable trigger append_only`;
+  const tables = ["entries", "account_entries", "account_totals"];
+  for (const table of tables) await sql`alter table ${sql(table)} disable trigger append_only`;
   await change(sql);
-  await sql`alter table entries enable always trigger append_only`;
+  for (const table of tables)
+    await sql`alter table ${sql(table)} enable always trigger append_only`;
 }
 
 async function runCommand(
@@ -72,12 +74,25 @@ test("equal histories have no difference, while money goes on moving", async () 
   expect(results).toEqual([
     {
       case: "summary",
-      value: expect.objectContaining({ walletCount: 1_200n, differenceCount: 0n }),
+      value: expect.objectContaining({
+        walletCount: 1_200n,
+        differenceCount: 0n,
+        currencySums: [
+          expect.objectContaining({
+            currency: "USD",
+            wallets: "50.0000",
+            accounts: "-50.0000",
+            sum: "0.0000",
+          }),
+        ],
+      }),
     },
   ]);
   expect(await runCommand("reconcile")).toMatchObject({
     code: 0,
-    output: expect.stringMatching(/^1200 wallets compared at position \d+: 0 differ\.\n$/),
+    output: expect.stringMatching(
+      /^1200 wallets compared at position \d+: 0 differ\.\nUSD: wallets 50\.0000 \+ accounts -50\.0000 = 0\.0000\n$/,
+    ),
   });
   expect(await runCommand("verify-journal")).toMatchObject({
     code: 0,
@@ -87,6 +102,22 @@ test("equal histories have no difference, while money goes on moving", async () 
   });
 });
 
+test("money that was made is told by currency, and the command ends with exit code 1", async () => {
+  const make = (units: number) =>
+    tamper(async (sql) => {
+      // Position 1201 is the first funding; a total may have been made of it.
+      await sql`update account_entries set amount = amount + ${units} where position = 1201`;
+      await sql`update account_totals set total_out = total_out - ${units} where position > 1200`;
+    });
+  await make(1);
+  const command = await runCommand("reconcile");
+  expect(command.code).toBe(1);
+  expect(command.output).toContain(
+    "0 differ.\nUSD: wallets 50.0000 + accounts -49.0000 = 1.0000\n",
+  );
+  await make(-1);
+});
+
 test("each kind of difference is told, and the commands end with exit code 1", async () => {
   const at = (index: number): string => walletIds.at(index) ?? "";
   const invented = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1";
@@ -94,10 +125,12 @@ test("each kind of difference is told, and the commands end with exit code 1", a
     await sql`update entries set balance = balance + 1 where wallet_id = ${at(2)} and version = 1`;
     await sql`delete from entries where wallet_id = ${at(3)} and version = 1`;
     await sql`update entries set head = sha256(head) where wallet_id = ${at(700)}`;
+    await sql`update entries set held = 0.0001, status = 'FROZEN' where wallet_id = ${at(800)}`;
     await sql`delete from entries where wallet_id in ${sql([at(900), at(-1)])}`;
     await sql`
       insert into entries select ${invented}, version, position, transaction_id, occurred_at, kind,
-        amount, currency, balance, held, status, user_id, request_id, head
+        amount, currency, balance, held, status, user_id, request_id, details, hold_id,
+        reverses_transaction_id, head
       from entries where wallet_id = ${at(5)}`;
   });
   const results = await reconcile();
@@ -108,17 +141,19 @@ test("each kind of difference is told, and the commands end with exit code 1", a
     `${at(2)} balance`,
     ...["balance", "version", "head"].map((what) => `${at(3)} ${what}`),
     `${at(700)} head`,
+    `${at(800)} held`,
+    `${at(800)} status`,
     `${at(900)} missing in history`,
     `${at(-1)} missing in history`,
     `${invented} missing in wallets`,
   ];
   expect(new Set(told)).toEqual(new Set(expected));
   expect(told).toHaveLength(expected.length);
-  expect(results.at(-1)?.value).toMatchObject({ walletCount: 1_201n, differenceCount: 6n });
+  expect(results.at(-1)?.value).toMatchObject({ walletCount: 1_201n, differenceCount: 7n });
   const command = await runCommand("reconcile");
   expect(command.code).toBe(1);
   expect(command.output).toContain(`Wallet ${at(900)}: missing in history`);
-  expect(command.output).toContain("6 differ.");
+  expect(command.output).toContain("7 differ.");
   const verification = await runCommand("verify-journal");
   expect(verification.code).toBe(1);
   expect(verification.output).toMatch(/: \d+ findings\. No hash is verified\.\n$/);

@@ -134,13 +134,13 @@ export async function readAccountTotal(
 /** What all accounts together add up to. */
 export interface CurrencyTotal {
   readonly currency: string;
-  /** Four decimals. */
-  readonly total: string;
+  /** Ten-thousandths. */
+  readonly units: bigint;
 }
 
 /** Adds up all accounts at a position to which history is complete, for each currency. */
 export async function listCurrencyTotals(sql: Sql, upTo: bigint): Promise<CurrencyTotal[]> {
-  return await sql<CurrencyTotal[]>`
+  const rows = await sql<{ currency: string; units: string }[]>`
     with recursive pairs as (
       (select account, currency from account_entries order by account, currency limit 1)
       union all
@@ -150,9 +150,10 @@ export async function listCurrencyTotals(sql: Sql, upTo: bigint): Promise<Curren
         order by e.account, e.currency limit 1
       ) n
     )
-    select p.currency, sum(s.total_in - s.total_out) as total
+    select p.currency, trunc(sum(s.total_in - s.total_out) * 10000)::text as units
     from pairs p cross join lateral account_total(p.account, p.currency, ${upTo}, 'infinity') s
-    group by p.currency order by p.currency`;
+    group by p.currency`;
+  return rows.map(({ currency, units }) => ({ currency, units: BigInt(units) }));
 }
 
 /** Reads all account entries of the events behind a position up to another one. */

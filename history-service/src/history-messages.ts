@@ -150,6 +150,6 @@ export function reconcileMessage(
   part: Difference | ReconciliationSummary,
 ): MessageInitShape<typeof ReconcileResponseSchema> {
   return "walletCount" in part
-    ? { result: { case: "summary", value: part } }
+    ? { result: { case: "summary", value: { ...part, currencySums: [...part.currencySums] } } }
     : { result: { case: "difference", value: part } };
 }

@@ -1,10 +1,13 @@
 import type { Client } from "@connectrpc/connect";
+import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type {
   SnapshotWalletsResponse,
   WalletService,
   WalletState,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import { type CurrencyTotal, listCurrencyTotals } from "./account-store.ts";
+import { amountText, storedUnits } from "./amount-units.ts";
 import { listWalletsAt, type StoredEntry } from "./entry-store.ts";
 
 /** A wallet that the wallet-service and history know differently. */
@@ -12,6 +15,8 @@ export interface Difference {
   readonly walletId: string;
   readonly description:
     | "balance"
+    | "held"
+    | "status"
     | "version"
     | "head"
     | "missing in history"
@@ -28,6 +33,19 @@ export interface ReconciliationSummary {
   readonly walletCount: bigint;
   /** How many wallets differ. */
   readonly differenceCount: bigint;
+  /** By code. */
+  readonly currencySums: readonly CurrencySum[];
+}
+
+/** What there is of one currency: amounts with four decimals. */
+export interface CurrencySum {
+  readonly currency: string;
+  /** What all wallets of the wallet-service hold together. */
+  readonly wallets: string;
+  /** What all accounts outside add up to in history. */
+  readonly accounts: string;
+  /** Nothing, unless money was made or lost. */
+  readonly sum: string;
 }
 
 /** What the reconciliation works with. */
@@ -48,7 +66,10 @@ export class WalletServiceUnavailable extends Error {
 /** What one side knows of a wallet. */
 interface KnownWallet {
   readonly walletId: string;
+  readonly currency: string;
   readonly balance: string;
+  readonly held: string;
+  readonly status: string;
   readonly version: string;
   readonly head: string;
 }
@@ -70,15 +91,19 @@ export async function* reconcile(
     await parts.untilComplete(position);
     const left = readStates(snapshot);
     const right = readHistory(parts.pool, position);
+    const walletUnits = new Map<string, bigint>();
     let walletCount = 0n;
     let differenceCount = 0n;
     for await (const [wallet, history] of pairs(left, right)) {
       walletCount += 1n;
+      if (wallet) addTo(walletUnits, wallet.currency, storedUnits(wallet.balance));
       const differences = [...compare(wallet, history)];
       if (differences.length > 0) differenceCount += 1n;
       yield* differences;
     }
-    yield { position, walletCount, differenceCount };
+    const accounts = await parts.pool.read((sql) => listCurrencyTotals(sql, position));
+    const currencySums = sumUp(walletUnits, accounts);
+    yield { position, walletCount, differenceCount, currencySums };
   } finally {
     await snapshot.return(undefined);
   }
@@ -94,11 +119,35 @@ function* compare(
     yield { walletId, description, walletService: told(wallet), history: told(history) };
     return;
   }
-  for (const what of ["balance", "version", "head"] as const) {
+  for (const what of ["balance", "held", "status", "version", "head"] as const) {
     if (wallet[what] === history[what]) continue;
     const { walletId } = wallet;
     yield { walletId, description: what, walletService: wallet[what], history: history[what] };
   }
+}
+
+function sumUp(
+  walletUnits: ReadonlyMap<string, bigint>,
+  accounts: readonly CurrencyTotal[],
+): CurrencySum[] {
+  const accountUnits = new Map(accounts.map(({ currency, units }) => [currency, units]));
+  const codes = new Set([...walletUnits.keys(), ...accountUnits.keys()]);
+  return [...codes]
+    .toSorted((left, right) => (left < right ? -1 : 1))
+    .map((currency) => {
+      const inWallets = walletUnits.get(currency) ?? 0n;
+      const inAccounts = accountUnits.get(currency) ?? 0n;
+      return {
+        currency,
+        wallets: amountText(inWallets),
+        accounts: amountText(inAccounts),
+        sum: amountText(inWallets + inAccounts),
+      };
+    });
+}
+
+function addTo(sums: Map<string, bigint>, key: string, units: bigint): void {
+  sums.set(key, (sums.get(key) ?? 0n) + units);
 }
 
 function told(known: KnownWallet | undefined): string {
@@ -169,14 +218,17 @@ async function* readHistory(pool: DatabaseClient, position: bigint): AsyncGenera
   } while (behind !== undefined);
 }
 
-function knownEntry({ walletId, balance, version, head }: StoredEntry): KnownWallet {
-  return { walletId, balance, version: version.toString(), head: hex(head) };
+function knownEntry(entry: StoredEntry): KnownWallet {
+  const { walletId, currency, balance, held, status, version, head } = entry;
+  const numbers = { balance, held, version: version.toString() };
+  return { walletId, currency, ...numbers, status, head: hex(head) };
 }
 
 function knownState({ wallet, head }: WalletState): KnownWallet {
   if (wallet === undefined) throw new Error("A snapshot's wallet is empty.");
-  const { id, balance, version } = wallet;
-  return { walletId: id, balance, version: version.toString(), head: hex(head) };
+  const { id: walletId, currency, balance, held, status, version } = wallet;
+  const numbers = { balance, held, version: version.toString() };
+  return { walletId, currency, ...numbers, status: WalletStatus[status], head: hex(head) };
 }
 
 function hex(bytes: Uint8Array): string {

@@ -1,6 +1,8 @@
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, Code, createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import { errorReason } from "@pelikuni/runtime/rpc-errors";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { failureOf } from "../../e2e/src/call-failure.ts";
 import type { HistoryService as RunningHistory } from "../src/start-history-service.ts";
 import { createJournalMaker, type JournalMaker } from "./journal-maker.ts";
 import { createHistoryBed, type HistoryBed, serveHistory } from "./test-history.ts";
@@ -71,6 +73,26 @@ test("who waits for a position above a gap is answered once it heals", async () 
   expect(missing).toMatchObject({ completeTo: 5n, missing: [{ first: 6n, last: 6n }] });
   await heal();
   expect((await waiting).entries).toHaveLength(10);
+});
+
+test("an account's total and entries end below a gap, until it heals", async () => {
+  const external = { account: "external", currency: "USD" };
+  const total = (question: object = {}) => history.getAccountTotal({ ...external, ...question });
+  const list = () => history.listAccountEntries({ account: "external" });
+  expect(await total()).toMatchObject({ total: "-4.0000", totalOut: "4.0000", completeTo: 5n });
+  expect(await total({ when: { case: "position", value: 3n } })).toMatchObject({
+    total: "-2.0000",
+  });
+  expect(await total({ when: { case: "position", value: 0n } })).toMatchObject({ total: "0.0000" });
+  expect((await list()).entries.map(({ position }) => position)).toEqual([5n, 4n, 3n, 2n]);
+  const above = { when: { case: "position", value: 7n } } as const;
+  const answer = history.getAccountTotal({ ...external, ...above }, { timeoutMs: 300 });
+  const failure = await failureOf(answer);
+  expect([failure.code, errorReason(failure)]).toEqual([Code.Unavailable, "NOT_COMPLETE_YET"]);
+  const waiting = total(above);
+  await heal();
+  expect(await waiting).toMatchObject({ total: "-6.0000", completeTo: 10n });
+  expect((await list()).entries).toHaveLength(9);
 });
 
 test("a watcher gets what lies above a gap in order, once it heals", async () => {

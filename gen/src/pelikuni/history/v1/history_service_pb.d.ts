@@ -1303,7 +1303,7 @@ export declare type Difference = Message<"pelikuni.history.v1.Difference"> & {
   walletId: string;
 
   /**
-   * What differs: "balance", "version", "head", "missing in history" or "missing in wallets".
+   * What differs: "balance", "held", "status", "version", "head", "missing in history" or "missing in wallets".
    *
    * @generated from field: string description = 2;
    */
@@ -1726,8 +1726,8 @@ export declare const HistoryService: GenService<{
     output: typeof GetCompletenessResponseSchema;
   },
   /**
-   * Compares every wallet's balance, version and head in the wallet-service with history at one position. Streams each
-   * difference, then a summary as the last message.
+   * Compares every wallet's balance, held, status, version and head in the wallet-service with history at one position,
+   * and what there is of each currency. Streams each difference, then a summary as the last message.
    *
    * @generated from rpc pelikuni.history.v1.HistoryService.Reconcile
    */
