@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type HistoryBed, startHistoryBed } from "../src/history-bed.ts";
 
 interface Exported {
-  readonly position: number;
+  readonly position: number | null;
   readonly event: string;
   readonly journal_hash?: string;
 }
@@ -73,6 +73,72 @@ describe.skipIf(pythonMissing)("verifying an export of the journal", () => {
     const { code, output } = await verify(journal.flatMap((line) => [line, line]));
     expect(output).toContain(`${journal.length} events in `);
     expect(code).toBe(0);
+  });
+
+  test("what is no event is set aside and counted, wherever it claims to be", async () => {
+    const [first] = journal;
+    if (first === undefined) throw new Error("The journal is empty.");
+    const poison: Exported[] = [
+      { position: 7, event: base64("poison") },
+      { position: 7, event: "" },
+      // A message of another kind: all of its fields are unknown.
+      { position: 7, event: Buffer.from("f206026869", "hex").toString("base64") },
+      { ...first, position: null },
+      { ...first, journal_hash: `${"0".repeat(64)}zz` },
+    ];
+    for (const [index, message] of poison.entries()) {
+      const { code, output } = await verify(journal.toSpliced(index * 2, 0, message));
+      expect(output).toContain("Set aside: 1 message that is no event of the journal");
+      expect(output).toContain(`Everything fits: ${journal.length} events`);
+      expect(code).toBe(0);
+    }
+    const { code, output } = await verify([...poison, ...journal]);
+    expect(output).toContain("Set aside: 5 messages that are no event of the journal (first: pos");
+    expect(code).toBe(0);
+  });
+
+  test("what is no event does not stand in for one", async () => {
+    const { code, output } = await verify(
+      journal.with(4, { position: 5, event: base64("poison"), ...hashOf(take(journal, 4)) }),
+    );
+    expect(output).toContain("position 5 comes next; it is missing");
+    expect(output).toContain("Set aside: 1 message");
+    expect(code).toBe(1);
+  });
+
+  test("a field of another type makes it no event: nothing is allocated, nothing breaks", async () => {
+    // Each field of a change as a number, and a number as a text: previous_head is three billion.
+    const changes = ["4880bcc1960b", "0801", "2801", "220131"].map((hex) =>
+      Buffer.from(hex, "hex"),
+    );
+    for (const change of changes) {
+      const event = Buffer.concat([Buffer.from([0x0a, 1, 0x74, 0x2a, change.length]), change]);
+      const message = { position: 3, event: event.toString("base64") };
+      const { code, output } = await verify(journal.toSpliced(3, 0, message));
+      expect(output).toContain("Set aside: 1 message that is no event of the journal");
+      expect(output).toContain("is of another type");
+      expect(code).toBe(0);
+    }
+  });
+
+  test("what is no export is told in one line", async () => {
+    const file = path.join(directory, "none.jsonl");
+    const nested = `{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+    for (const text of ["\xff\xfe}", '{"position":1}', "[1]", nested, '{"position":"\\ud800"}']) {
+      await writeFile(file, text, "latin1");
+      const { code, output } = await run("python3", [program, file]);
+      expect(output).toMatch(/^DOES NOT FIT: .*\n$/);
+      expect(code).toBe(1);
+    }
+    expect((await run("python3", [program, path.join(directory, "nowhere")])).code).toBe(2);
+  });
+
+  test("an amount is written in one way only", async () => {
+    const index = journal.findIndex(({ event }) => textOf(event).includes("first salary"));
+    const forged = textOf(take(journal, index).event).replaceAll("100.0000", "010.0000");
+    const event = Buffer.from(forged, "latin1").toString("base64");
+    const { output } = await verify(journal.with(index, { ...take(journal, index), event }));
+    expect(output).toContain('"010.0000" is no amount with four decimals');
   });
 
   test("a changed amount is found at each event that has one", async () => {
@@ -219,6 +285,10 @@ async function readJournal(bed: HistoryBed): Promise<Exported[]> {
     if (lines.length === row?.events) break;
   }
   return lines;
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
 }
 
 function toHex(bytes: Uint8Array): string {

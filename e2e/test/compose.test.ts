@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { chooseFreePort } from "@pelikuni/local/free-port";
+import { createKafka } from "@pelikuni/runtime/kafka";
+import { createLogger } from "@pelikuni/runtime/logger";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -58,7 +60,8 @@ await describeOverKafka("the services of docker-compose.yml", (kafka) => {
     ]);
   });
 
-  test.skipIf(pythonMissing)("the topic's export fits", () => {
+  test.skipIf(pythonMissing)("the topic's export fits, whatever else was sent there", async () => {
+    await sendPoison(kafka, system?.topic ?? "");
     const example = "examples/verify-journal";
     const topic = `${kafka.brokers[0]} ${system?.topic}`;
     const read = `node ${example}/export-topic.mjs ${topic} | sort -t: -k2,2n`;
@@ -67,10 +70,26 @@ await describeOverKafka("the services of docker-compose.yml", (kafka) => {
       cwd: project,
       encoding: "utf8",
     });
+    expect(result.stdout).toContain("Set aside: 4 messages that are no event of the journal");
     expect(result.stdout).toContain("Everything fits: 4 events");
     expect(result).toMatchObject({ stderr: "", status: 0 });
   });
 });
+
+/** Puts on the topic what is no event: without a position, and with one that an event has. */
+async function sendPoison(kafka: TestKafka, topic: string): Promise<void> {
+  const logger = createLogger("test", { level: "silent", format: "json" });
+  const producer = createKafka(kafka.settings({ topic }), logger).producer();
+  await producer.connect();
+  const messages = [
+    { value: "poison" },
+    { value: "poison", headers: { position: "2" } },
+    { value: null, headers: { position: "2" } },
+    { value: "poison", headers: { position: ["1", "2"] } },
+  ];
+  await producer.send({ topic, messages });
+  await producer.disconnect();
+}
 
 test("the database script, the compose file and .env.example name the same passwords", () => {
   const variables = choosePasswords();

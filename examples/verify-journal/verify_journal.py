@@ -13,7 +13,8 @@ or, as `buf curl` and `grpcurl` print what SubscribeEvents answers,
 
 where the hash stands on the last event of a segment alone. "-" reads standard input. The first thing
 that does not fit is named, with exit code 1; otherwise totals and the last hash, with exit code 0.
-docs/AUDIT.md tells what is checked, and what that proves.
+What is no event at all, as anybody may put on a topic, is set aside and counted. docs/AUDIT.md tells
+what is checked, and what that proves.
 """
 
 import argparse
@@ -23,35 +24,44 @@ import json
 import re
 import sys
 
-AMOUNT = re.compile(r"-?[0-9]{1,19}\.[0-9]{4}")
+POSITION = re.compile(r"[1-9][0-9]{0,18}")
+HASH = re.compile(r"[0-9a-f]{64}")
+AMOUNT = re.compile(r"(?!-0\.0000)-?(0|[1-9][0-9]{0,14})\.[0-9]{4}")
 
 
 class DoesNotFit(Exception):
     """Something in the export contradicts the rest of it."""
 
 
+class NoEvent(Exception):
+    """A message that is no event of the journal: it proves nothing, whoever sent it."""
+
+
 # --- Protobuf, as far as it is needed -------------------------------------------------------------
 
 
+NUMBER, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5
+
+
 def fields(data):
-    """Yields (field number, value) of an encoded message: int for numbers, bytes for the rest."""
+    """Yields (field number, wire type, value) of an encoded message: int for a NUMBER, else bytes."""
     at = 0
     while at < len(data):
         tag, at = varint(data, at)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type == 0:
+        wire_type = tag & 7
+        if wire_type == NUMBER:
             value, at = varint(data, at)
         else:
-            if wire_type == 2:
+            if wire_type == BYTES:
                 length, at = varint(data, at)
-            elif wire_type in (1, 5):
-                length = 8 if wire_type == 1 else 4
+            elif wire_type in (FIXED_64, FIXED_32):
+                length = 8 if wire_type == FIXED_64 else 4
             else:
-                raise DoesNotFit(f"not a WalletEvent: wire type {wire_type}")
+                raise NoEvent(f"it has a field of wire type {wire_type}")
             value, at = data[at : at + length], at + length
             if at > len(data):
-                raise DoesNotFit("not a WalletEvent: it ends inside a field")
-        yield number, value
+                raise NoEvent("it ends inside a field")
+        yield tag >> 3, wire_type, value
 
 
 def varint(data, at):
@@ -64,59 +74,67 @@ def varint(data, at):
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise DoesNotFit("not a WalletEvent: it ends inside a number")
+    raise NoEvent("it ends inside a number")
 
 
 def text(value):
     try:
         return value.decode("utf-8")
-    except (AttributeError, UnicodeDecodeError):
-        raise DoesNotFit("not a WalletEvent: a text is none") from None
+    except UnicodeDecodeError:
+        raise NoEvent("one of its texts is none") from None
 
 
 def message(data, names):
-    """One message as a dictionary; `names` gives the name and the reader of each field number.
+    """One message as a dictionary; `names` gives name, wire type and reader of each field number.
 
     Numbers that are not named are passed over: later versions of the contract may add fields.
     """
-    if not isinstance(data, bytes):
-        raise DoesNotFit("not a WalletEvent: a message is none")
     found = {}
-    for number, value in fields(data):
-        if number in names:
-            name, read = names[number]
-            if name in ("legs", "changes"):
-                found.setdefault(name, []).append(read(value))
-            else:
-                found[name] = read(value)
+    for number, wire_type, value in fields(data):
+        if number not in names:
+            continue
+        name, expected, read = names[number]
+        if wire_type != expected:
+            raise NoEvent(f"its field {name} is of another type")
+        if name in ("legs", "changes"):
+            found.setdefault(name, []).append(read(value))
+        else:
+            found[name] = read(value)
     return found
 
 
 # The numbers are those of proto/pelikuni/wallet/v1/wallet_event.proto.
-SIDE = {1: ("wallet", text), 2: ("account", text)}
+SIDE = {1: ("wallet", BYTES, text), 2: ("account", BYTES, text)}
 LEG = {
-    1: ("from", lambda data: message(data, SIDE)),
-    2: ("to", lambda data: message(data, SIDE)),
-    3: ("amount", text),
-    4: ("currency", text),
+    1: ("from", BYTES, lambda data: message(data, SIDE)),
+    2: ("to", BYTES, lambda data: message(data, SIDE)),
+    3: ("amount", BYTES, text),
+    4: ("currency", BYTES, text),
 }
 CHANGE = {
-    1: ("wallet", text),
-    2: ("user", text),
-    3: ("currency", text),
-    4: ("version", int),
-    5: ("balance", text),
-    6: ("held", text),
-    8: ("amount", text),
-    9: ("previous_head", bytes),
+    1: ("wallet", BYTES, text),
+    2: ("user", BYTES, text),
+    3: ("currency", BYTES, text),
+    4: ("version", NUMBER, int),
+    5: ("balance", BYTES, text),
+    6: ("held", BYTES, text),
+    8: ("amount", BYTES, text),
+    9: ("previous_head", BYTES, bytes),
 }
-TIME = {1: ("seconds", int), 2: ("nanos", int)}
+TIME = {1: ("seconds", NUMBER, int), 2: ("nanos", NUMBER, int)}
 EVENT = {
-    1: ("transaction", text),
-    2: ("time", lambda data: message(data, TIME)),
-    4: ("legs", lambda data: message(data, LEG)),
-    5: ("changes", lambda data: message(data, CHANGE)),
+    1: ("transaction", BYTES, text),
+    2: ("time", BYTES, lambda data: message(data, TIME)),
+    4: ("legs", BYTES, lambda data: message(data, LEG)),
+    5: ("changes", BYTES, lambda data: message(data, CHANGE)),
 }
+
+
+def read_event(data):
+    event = message(data, EVENT)
+    if "transaction" not in event or "changes" not in event:
+        raise NoEvent("it is no WalletEvent")
+    return event
 
 
 def units(amount):
@@ -147,7 +165,7 @@ class Journal:
         # (account, currency) -> what has come to it, less what has gone; of accounts outside
         self.accounts = {}
 
-    def add(self, position, event, journal_hash):
+    def add(self, position, event, content, journal_hash):
         if position == self.position and event == self.last_event:
             # A message that was delivered twice; it may bring the hash that the first one lacked.
             if journal_hash and self.open_digests:
@@ -157,7 +175,7 @@ class Journal:
             raise DoesNotFit("two different events have this position: a fork")
         if position != self.position + 1:
             raise DoesNotFit(f"position {self.position + 1} comes next; it is missing or misplaced")
-        self.replay(message(event, EVENT), sha256(event))
+        self.replay(content, sha256(event))
         self.position = position
         self.last_event = event
         self.open_digests.append(sha256(event))
@@ -166,8 +184,8 @@ class Journal:
 
     def close_segment(self, journal_hash):
         first = self.position - len(self.open_digests) + 1
-        content = self.journal_hash + first.to_bytes(8, "big") + b"".join(self.open_digests)
-        if sha256(content) != journal_hash:
+        segment = self.journal_hash + first.to_bytes(8, "big") + b"".join(self.open_digests)
+        if sha256(segment) != journal_hash:
             raise DoesNotFit(
                 f"the journal hash of positions {first} to {self.position} does not fit: one of"
                 " these events, or an earlier hash, is not the original"
@@ -177,10 +195,8 @@ class Journal:
         self.open_digests = []
 
     def replay(self, event, head):
-        changes = event.get("changes", [])
+        changes = event["changes"]
         net = self.move(event.get("legs", []))
-        if not changes:
-            raise DoesNotFit("the event changes no wallet")
         named = [change.get("wallet", "") for change in changes]
         if len(set(named)) != len(named):
             raise DoesNotFit("the event changes a wallet twice")
@@ -264,7 +280,7 @@ def records(lines):
             continue
         try:
             record = json.loads(pending)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         yield record
         pending = ""
@@ -275,22 +291,52 @@ def records(lines):
 def read(record):
     """(position, bytes of the event, journal hash or nothing)"""
     try:
-        position = int(record["position"])
-        event = base64.b64decode(record.get("event") or record["eventBytes"], validate=True)
-        if record.get("journal_hash"):
-            return position, event, bytes.fromhex(record["journal_hash"])
-        return position, event, base64.b64decode(record.get("journalHash", ""), validate=True)
+        position = str(record["position"])
+        text_of_event = record["event"] if "event" in record else record["eventBytes"]
+        event = base64.b64decode(text_of_event, validate=True)
+        journal_hash = record.get("journal_hash", "")
+        if "journalHash" in record:
+            journal_hash = base64.b64decode(record["journalHash"], validate=True).hex()
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DoesNotFit(f"not a record of an export: {str(record)[:80]}") from None
+    if POSITION.fullmatch(position) is None:
+        raise NoEvent("it has no position")
+    if journal_hash != "" and HASH.fullmatch(str(journal_hash)) is None:
+        raise NoEvent("its journal hash is none")
+    return int(position), event, bytes.fromhex(journal_hash)
 
 
-def verify(lines, to, anchor):
+class SetAside:
+    """Counts what is no event of the journal."""
+
+    def __init__(self):
+        self.count = 0
+        self.first = ""
+
+    def add(self, record, why):
+        self.count += 1
+        known = POSITION.fullmatch(str(record["position"])) is not None
+        self.first = self.first or (f"position {record['position']}: {why}" if known else str(why))
+
+    def told(self):
+        if self.count == 0:
+            return ""
+        messages = "1 message that is" if self.count == 1 else f"{self.count} messages that are"
+        return f"Set aside: {messages} no event of the journal (first: {self.first})\n"
+
+
+def verify(lines, to, anchor, aside):
     journal = Journal()
     anchored = anchor is None
     for record in records(lines):
-        position, event, journal_hash = read(record)
         try:
-            journal.add(position, event, journal_hash)
+            position, event, journal_hash = read(record)
+            content = read_event(event)
+        except NoEvent as why:
+            aside.add(record, why)
+            continue
+        try:
+            journal.add(position, event, content, journal_hash)
             if anchor is not None and anchor[0] == position and not journal.open_digests:
                 if journal.journal_hash != anchor[1]:
                     raise DoesNotFit("the journal hash is not the one of the anchor")
@@ -318,6 +364,7 @@ def amount_text(amount):
 
 
 def main():
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Verifies an export of the journal.")
     parser.add_argument("export", help='the file, or "-" for standard input')
     parser.add_argument("--to", type=int, metavar="POSITION", help="up to the segment that has it")
@@ -329,13 +376,18 @@ def main():
             anchor = int(arguments.anchor[0]), bytes.fromhex(arguments.anchor[1])
         except ValueError:
             parser.error("--anchor takes a position and a hash in hex")
-    from_file = arguments.export != "-"
-    lines = open(arguments.export, encoding="utf-8") if from_file else sys.stdin
+    aside = SetAside()
     try:
-        journal, sums = verify(lines, arguments.to, anchor)
+        from_file = arguments.export != "-"
+        with open(arguments.export if from_file else 0, encoding="utf-8", errors="replace") as lines:
+            journal, sums = verify(lines, arguments.to, anchor, aside)
+    except OSError as problem:
+        parser.error(str(problem))
     except DoesNotFit as problem:
         print(f"DOES NOT FIT: {problem}")
+        print(aside.told(), end="")
         return 1
+    print(aside.told(), end="")
     print(f"Everything fits: {journal.position} events in {journal.segments} segments,")
     print(f"{len(journal.wallets)} wallets, no gap, no balance below zero, money conserved.")
     for currency, (inside, outside) in sorted(sums.items()):

@@ -5,8 +5,8 @@ begin
 end
 $$;
 
--- For the owner as well, and in a session that replicates: only who disables the trigger gets past it, and then
--- VerifyJournal finds what he did.
+-- For the owner as well, and in a session that replicates. An owner who alters the table gets past it: he disables the
+-- trigger, or has "alter column ... type ... using" write every row anew. VerifyJournal finds what he did.
 create trigger append_only before update or delete or truncate on events
   for each statement execute function refuse_change();
 create trigger append_only before update or delete or truncate on entries

@@ -324,6 +324,13 @@ test.for([
   expect(await findInWallet(alice)).toMatchObject({ ...named, version: 4n });
 });
 
+test("rows that their owner wrote anew with the triggers on are found", async () => {
+  await bed.owner`alter table entries alter column request_id type text using 'forged'`;
+  const description = expect.stringContaining("request_id is forged");
+  expect(await findInJournal()).toContainEqual(expect.objectContaining({ description }));
+  expect(await findInWallet(alice)).toMatchObject({ version: 0n, description });
+});
+
 test("a wallet's verification ends with its caller: in the trail, in the segment, behind both", async () => {
   const left = new Error("The caller is gone.");
   for (const readsUntilThen of [0, 4, 5]) {
