@@ -105,7 +105,7 @@ test("a capture pays several places at once", async () => {
 
 test("capture of more than is left is HOLD_AMOUNT_EXCEEDED, and the hold stays open", async () => {
   const hold = await bed.hold(alice, "60");
-  const detail = "The hold has 60.0000 remaining";
+  const detail = expect.stringContaining("The hold has 60.0000 remaining");
   await bed.refused({ path: capturePath(hold), body: pay("60.0001") }, 400, {
     reason: "HOLD_AMOUNT_EXCEEDED",
     detail,
@@ -113,7 +113,7 @@ test("capture of more than is left is HOLD_AMOUNT_EXCEEDED, and the hold stays o
   await bed.done({ path: capturePath(hold), body: { ...pay("50"), keep_remaining: true } });
   await bed.refused({ path: capturePath(hold), body: pay("11") }, 400, {
     reason: "HOLD_AMOUNT_EXCEEDED",
-    detail: "The hold has 10.0000 remaining",
+    detail: expect.stringContaining("The hold has 10.0000 remaining"),
   });
   expect((await bed.send("GET", `/holds/${hold.id}`)).body).toMatchObject({ status: "OPEN" });
 });
@@ -121,7 +121,10 @@ test("capture of more than is left is HOLD_AMOUNT_EXCEEDED, and the hold stays o
 test("a second capture of a captured hold is HOLD_CAPTURED, and so is its release", async () => {
   const hold = await bed.hold(alice, "60");
   await bed.done({ path: capturePath(hold), body: pay("25") });
-  const problem = { reason: "HOLD_CAPTURED", detail: "The hold has been captured" };
+  const problem = {
+    reason: "HOLD_CAPTURED",
+    detail: expect.stringContaining("The hold has been captured"),
+  };
   await bed.refused({ path: capturePath(hold), body: pay("1") }, 400, problem);
   await bed.refused({ path: releasePath(hold) }, 400, problem);
 });
@@ -135,7 +138,10 @@ test("releasing twice: the same key answers the first answer, otherwise it is HO
   expect(await bed.read(alice)).toMatchObject({ held: "0.0000", available: "100.0000" });
   const again = await bed.done({ path: releasePath(hold), body: {}, headers });
   expect(again.body).toEqual(first.body);
-  const problem = { reason: "HOLD_RELEASED", detail: "The hold has been released" };
+  const problem = {
+    reason: "HOLD_RELEASED",
+    detail: expect.stringContaining("The hold has been released"),
+  };
   await bed.refused({ path: releasePath(hold) }, 400, problem);
   await bed.refused({ path: capturePath(hold), body: pay("1") }, 400, problem);
 });
@@ -144,7 +150,10 @@ test("from expire_time on a capture is HOLD_EXPIRED, swept or not, and the money
   const hold = await bed.hold(alice, "60", inMs(dayMs, now));
   const open = await bed.hold(alice, "10", inMs(2 * dayMs, now));
   aheadMs += Date.parse(hold.expire_time) - now();
-  const problem = { reason: "HOLD_EXPIRED", detail: "The hold has expired" };
+  const problem = {
+    reason: "HOLD_EXPIRED",
+    detail: expect.stringContaining("The hold has expired"),
+  };
   const capture = { path: capturePath(hold), body: pay("1") };
   expect((await bed.ask(capture)).body).toMatchObject(problem);
   await vi.waitUntil(async () => {

@@ -81,7 +81,10 @@ test("JPY has no decimals and KWD three: what is finer is AMOUNT_PRECISION", asy
   const yen = await bed.wallet("yuki", "100", "JPY");
   const dinar = await bed.wallet("noor", "10.234", "KWD");
   expect([yen.balance, dinar.balance]).toEqual(["100.0000", "10.2340"]);
-  const problem = { reason: "AMOUNT_PRECISION", detail: "Amounts in JPY have at most 0 decimals" };
+  const problem = {
+    reason: "AMOUNT_PRECISION",
+    detail: expect.stringContaining("Amounts in JPY have at most 0 decimals"),
+  };
   await bed.refused({ path: of(yen, "fund"), body: { amount: "10.5" } }, 400, problem);
   await bed.refused({ path: of(yen, "withdraw"), body: { amount: 10.5 } }, 400, problem);
   await bed.refused(placeHold(yen, "0.5"), 400, problem);
@@ -93,7 +96,7 @@ test("JPY has no decimals and KWD three: what is finer is AMOUNT_PRECISION", asy
   await bed.done({ path: of(dinar, "fund"), body: { amount: "1.234" } });
   await bed.refused({ path: of(dinar, "fund"), body: { amount: "1.2345" } }, 400, {
     reason: "AMOUNT_PRECISION",
-    detail: "Amounts in KWD have at most 3 decimals",
+    detail: expect.stringContaining("Amounts in KWD have at most 3 decimals"),
   });
 });
 
@@ -134,7 +137,10 @@ test("wallets that are unknown are WALLET_NOT_FOUND, whatever is wanted of them"
 test("from a wallet whose outgoing money is frozen nothing goes, and into it everything", async () => {
   const hold = await bed.hold(alice, "5");
   await bed.done({ path: of(alice, "freeze"), body: { scope: "OUTGOING" } });
-  const problem = { reason: "WALLET_FROZEN", detail: "The wallet is frozen" };
+  const problem = {
+    reason: "WALLET_FROZEN",
+    detail: expect.stringContaining("The wallet is frozen"),
+  };
   await bed.refused(transfer(alice, bob), 400, problem);
   await bed.refused({ path: of(alice, "withdraw"), body: { amount: "1" } }, 400, problem);
   await bed.refused(placeHold(alice), 400, problem);
@@ -170,7 +176,10 @@ test("a wallet with money is WALLET_NOT_EMPTY, one with open holds OPEN_HOLDS", 
 test("of a closed wallet everything is WALLET_CLOSED", async () => {
   const gone = await bed.wallet("gone");
   await bed.done({ path: of(gone, "close") });
-  const problem = { reason: "WALLET_CLOSED", detail: "The wallet is closed" };
+  const problem = {
+    reason: "WALLET_CLOSED",
+    detail: expect.stringContaining("The wallet is closed"),
+  };
   for (const asked of [
     { path: of(gone, "fund"), body: { amount: "1" } },
     { path: of(gone, "withdraw"), body: { amount: "1" } },
@@ -190,7 +199,7 @@ test("more than the wallet's limit at once is WALLET_LIMIT, netted for each tran
   await bed.done({ method: "PATCH", path: `/wallets/${alice.id}`, body: { limits } });
   const problem = {
     reason: "WALLET_LIMIT",
-    detail: "The wallet may pay at most 25.0000 at once",
+    detail: expect.stringContaining("The wallet may pay at most 25.0000 at once"),
   };
   await bed.refused(transfer(alice, bob, "25.0001"), 400, problem);
   await bed.refused({ path: of(alice, "withdraw"), body: { amount: "26" } }, 400, problem);
@@ -213,12 +222,12 @@ test("reversing twice, or more than is left, is ALREADY_REVERSED and says what i
   await bed.done({ path, body: { amount: "15" } }, 201);
   await bed.refused({ path, body: { amount: "5.0001" } }, 400, {
     reason: "ALREADY_REVERSED",
-    detail: "Of leg 0 only 5.0000 is left to reverse",
+    detail: expect.stringContaining("Of leg 0 only 5.0000 is left"),
   });
   await bed.done({ path }, 201);
   const problem = {
     reason: "ALREADY_REVERSED",
-    detail: "The transaction has been reversed already",
+    detail: expect.stringContaining("The transaction has been reversed already"),
   };
   await bed.refused({ path }, 400, problem);
   await bed.refused({ path, body: { amount: "1" } }, 400, problem);
@@ -245,7 +254,7 @@ test("a reference brings money in once for ever, and names the first transaction
   const first = transactionOf(await bed.done(fund(reference)));
   await bed.refused(fund(reference), 422, {
     reason: "REFERENCE_ALREADY_USED",
-    detail: `This reference acted before, in transaction ${first}`,
+    detail: expect.stringContaining(`acted before, in transaction ${first}`),
   });
   await bed.done(fund(`${reference}-2`));
   // Where the money comes from a wallet the reference is a note: payments may share it.
