@@ -6,6 +6,7 @@ import {
   startEventSource,
 } from "../../history-service/src/event-source.ts";
 import type { ArrivedMessage } from "../../history-service/src/parked-event-store.ts";
+import { createSourceHealth } from "../../history-service/src/source-health.ts";
 
 const readMsMax = 300_000;
 
@@ -35,7 +36,12 @@ export async function readEvents(options: {
   };
   const readOn = options.source(ingestion);
   const end = AbortSignal.any([options.signal, AbortSignal.timeout(readMsMax), done.signal]);
-  await using _source = startEventSource({ readOn, logger, random: Math.random });
+  await using _source = startEventSource({
+    readOn,
+    health: createSourceHealth(Date.now),
+    logger,
+    random: Math.random,
+  });
   if (!end.aborted) await once(end, "abort");
   if (!done.signal.aborted) throw new Error("The events could not be read.");
 }

@@ -1,5 +1,5 @@
--- The journal's events as they were hashed. Positions are dense from 1 in the journal; here they may arrive in any
--- order. Nothing in this file is ever changed or removed (0003_append_only.sql).
+-- The journal's events as they were hashed, in the order of their positions, dense from 1. Nothing in this file is ever
+-- changed or removed (0003_append_only.sql).
 create table events (
   position bigint primary key check (position >= 1),
   transaction_id uuid not null unique,
@@ -15,6 +15,18 @@ create table events (
 
 -- The events are dense with hashes and ids; trying to compress them costs more than it saves.
 alter table events alter bytes set storage external;
+
+-- The hashes of segments whose last event came without. What is in events stays as it is.
+create table late_journal_hashes (
+  position bigint primary key,
+  journal_hash bytea not null check (octet_length(journal_hash) = 32)
+);
+
+-- The events with the hashes of their segments, whenever these came.
+create view journal_events as
+  select e.position, e.transaction_id, e.occurred_at, e.hash, e.bytes,
+    coalesce(e.journal_hash, l.journal_hash) as journal_hash, e.stored_at
+  from events e left join late_journal_hashes l using (position);
 
 -- What happened to each wallet: one row for each change of each event.
 create table entries (

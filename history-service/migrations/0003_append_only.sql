@@ -9,10 +9,13 @@ $$;
 -- trigger, or has "alter column ... type ... using" write every row anew. VerifyJournal finds what he did.
 create trigger append_only before update or delete or truncate on events
   for each statement execute function refuse_change();
+create trigger append_only before update or delete or truncate on late_journal_hashes
+  for each statement execute function refuse_change();
 create trigger append_only before update or delete or truncate on entries
   for each statement execute function refuse_change();
 create trigger append_only before update or delete or truncate on parked_events
   for each statement execute function refuse_change();
 alter table events enable always trigger append_only;
+alter table late_journal_hashes enable always trigger append_only;
 alter table entries enable always trigger append_only;
 alter table parked_events enable always trigger append_only;

@@ -1,32 +1,8 @@
--- Moves the mark of completeness over the positions that have arrived behind it. Returns the mark; call again when
--- there may be more, since one call looks at so many positions at most.
-create function advance_completeness(positions_max bigint) returns bigint
-language plpgsql volatile as $$
-declare
-  mark bigint;
-  reached bigint;
-  next bigint;
-begin
-  -- The lock first, then a new look: it sees what those committed who held the lock before.
-  select c.complete_to into mark from completeness c for update;
-  reached := mark;
-  -- Row by row up to the first gap: behind it there may be any number of events, again at each call.
-  for next in select e.position from events e where e.position > mark order by e.position limit positions_max loop
-    exit when next <> reached + 1;
-    reached := next;
-  end loop;
-  if reached > mark then
-    update completeness set complete_to = reached;
-    perform write_account_totals(mark, reached);
-  end if;
-  return reached;
-end
-$$;
-
--- Takes in a batch of events with their entries, all or nothing. Events that are there already change nothing.
+-- Takes in events of consecutive positions behind the last one, with their entries, all or nothing.
 --
--- Returns the position that history is complete to. Raises PH001 when a position, a transaction or a wallet's version
--- is known with other content: two histories that must not be merged; PH002 when that has happened before.
+-- None is taken in when the last position is not the one before them, or when an event with other content waits for one
+-- of their positions. Raises PH001 when an event does not connect to what is known of its wallets, PH002 when ingestion
+-- has been stopped, and 23505 when a transaction or a wallet's version is known already.
 create function ingest_events(
   positions bigint[], transaction_ids uuid[], occurred_ats timestamptz[], request_ids text[],
   -- The bytes of all events, one behind the other, and the length of each.
@@ -38,17 +14,27 @@ create function ingest_events(
   -- The legs between accounts and wallets; each names its event by position.
   leg_positions bigint[], leg_indexes int[], accounts text[], leg_currencies text[], leg_amounts numeric[],
   leg_wallet_ids uuid[], leg_kinds text[],
-  positions_max bigint
-) returns bigint
+  -- What must be known of the wallets that these events do not create.
+  known_wallet_ids uuid[], known_versions bigint[], known_heads bytea[], known_balances numeric[],
+  known_currencies text[], known_user_ids text[],
+  out taken boolean, out complete_to bigint,
+  -- Whether an event waits for the next position.
+  out next_waits boolean
+)
 language plpgsql volatile as $$
 declare
+  reached bigint := positions[cardinality(positions)];
   event_bytes bytea[];
   hashes bytea[];
-  fresh bigint[];
-  forked text;
+  misfit text;
 begin
-  perform 1 from completeness c where c.stopped_reason is not null;
-  if found then raise exception 'ingestion has stopped' using errcode = 'PH002'; end if;
+  -- The first lock: its holder alone takes events in, and sees what those before him have committed.
+  complete_to := lock_completeness();
+  taken := complete_to = positions[1] - 1;
+  if not taken then
+    next_waits := exists (select from waiting_events w where w.position = complete_to + 1);
+    return;
+  end if;
 
   select array_agg(b.bytes order by b.place), array_agg(sha256(b.bytes) order by b.place)
     into event_bytes, hashes
@@ -57,58 +43,45 @@ begin
       from unnest(lengths) with ordinality as l (length, place)
     ) as b (place, bytes);
 
-  -- Sorted, so that two replicas with the same events wait for each other instead of deadlocking.
-  with inserted as (
-    insert into events (position, transaction_id, occurred_at, hash, bytes, journal_hash)
-      select a.position, a.transaction_id, a.occurred_at, a.hash, a.bytes, a.journal_hash
-      from unnest(positions, transaction_ids, occurred_ats, hashes, event_bytes, journal_hashes)
-        as a (position, transaction_id, occurred_at, hash, bytes, journal_hash)
-      order by a.position
-      on conflict do nothing
-      returning events.position
-  )
-  select array_agg(i.position) into fresh from inserted i;
-
-  if coalesce(cardinality(fresh), 0) < cardinality(positions) then
-    select format('position %s arrived as transaction %s with hash %s, %s', a.position, a.transaction_id,
-        encode(a.hash, 'hex'),
-        coalesce('and is known with hash ' || encode(e.hash, 'hex'), 'and its transaction has another position'))
-      into forked
-      from unnest(positions, transaction_ids, hashes, journal_hashes)
-        as a (position, transaction_id, hash, journal_hash)
-      left join events e on e.position = a.position
-      where e.position is null or e.hash <> a.hash or e.journal_hash <> a.journal_hash
-      order by a.position limit 1;
-    if forked is not null then raise exception '%', forked using errcode = 'PH001'; end if;
+  if exists (select from waiting_events w where w.position <= reached) then
+    taken := not exists (
+      select from waiting_events w
+      left join unnest(positions, hashes, journal_hashes) as a (position, hash, journal_hash)
+        on a.position = w.position and a.hash = w.hash and coalesce(a.journal_hash, '') = w.journal_hash
+      where w.position > complete_to and w.position <= reached and a.position is null
+    );
+    if not taken then
+      next_waits := exists (select from waiting_events w where w.position = complete_to + 1);
+      return;
+    end if;
+    delete from waiting_events w where w.position > complete_to and w.position <= reached;
   end if;
 
-  -- Without "on conflict", which costs a fifth of the whole call: entries of events that were not there can only be
-  -- there when history has forked, or was changed by hand.
-  begin
-    insert into entries (wallet_id, version, position, transaction_id, occurred_at, kind, amount, currency, balance,
-        held, status, user_id, request_id, details, hold_id, reverses_transaction_id, head)
-      select n.wallet_id, n.version, n.position, a.transaction_id, a.occurred_at, n.kind, n.amount, n.currency,
-        n.balance, n.held, n.status, n.user_id, a.request_id, a.details, a.hold_id, a.reverses_transaction_id, a.hash
-      from unnest(entry_positions, wallet_ids, versions, kinds, amounts, currencies, balances, helds, statuses,
-          user_ids)
-        as n (position, wallet_id, version, kind, amount, currency, balance, held, status, user_id)
-      join unnest(positions, transaction_ids, occurred_ats, request_ids, details, hold_ids, reverses_transaction_ids,
-          hashes)
-        as a (position, transaction_id, occurred_at, request_id, details, hold_id, reverses_transaction_id, hash)
-        on a.position = n.position
-      join unnest(fresh) as f (position) on f.position = n.position
-      order by n.wallet_id, n.version;
-  exception when unique_violation then
-    select format('version %s of wallet %s arrived at position %s, and is known at position %s',
-        n.version, n.wallet_id, n.position, e.position)
-      into forked
-      from unnest(entry_positions, wallet_ids, versions) as n (position, wallet_id, version)
-      join unnest(fresh) as f (position) on f.position = n.position
-      join entries e on e.wallet_id = n.wallet_id and e.version = n.version
-      order by n.position limit 1;
-    raise exception '%', coalesce(forked, 'two events of the batch are the same version of a wallet')
-      using errcode = 'PH001';
-  end;
+  select format('version %s of wallet %s does not follow from what is known of it', k.version + 1, k.wallet_id)
+    into misfit
+    from unnest(known_wallet_ids, known_versions, known_heads, known_balances, known_currencies, known_user_ids)
+      as k (wallet_id, version, head, balance, currency, user_id)
+    left join entries e on e.wallet_id = k.wallet_id and e.version = k.version
+    where (e.head, e.balance, e.currency, e.user_id)
+      is distinct from (k.head, k.balance, k.currency, k.user_id)
+    limit 1;
+  if misfit is not null then raise exception '%', misfit using errcode = 'PH001'; end if;
+
+  insert into events (position, transaction_id, occurred_at, hash, bytes, journal_hash)
+    select a.position, a.transaction_id, a.occurred_at, a.hash, a.bytes, a.journal_hash
+    from unnest(positions, transaction_ids, occurred_ats, hashes, event_bytes, journal_hashes)
+      as a (position, transaction_id, occurred_at, hash, bytes, journal_hash);
+
+  insert into entries (wallet_id, version, position, transaction_id, occurred_at, kind, amount, currency, balance, held,
+      status, user_id, request_id, details, hold_id, reverses_transaction_id, head)
+    select n.wallet_id, n.version, n.position, a.transaction_id, a.occurred_at, n.kind, n.amount, n.currency,
+      n.balance, n.held, n.status, n.user_id, a.request_id, a.details, a.hold_id, a.reverses_transaction_id, a.hash
+    from unnest(entry_positions, wallet_ids, versions, kinds, amounts, currencies, balances, helds, statuses, user_ids)
+      as n (position, wallet_id, version, kind, amount, currency, balance, held, status, user_id)
+    join unnest(positions, transaction_ids, occurred_ats, request_ids, details, hold_ids, reverses_transaction_ids,
+        hashes)
+      as a (position, transaction_id, occurred_at, request_id, details, hold_id, reverses_transaction_id, hash)
+      on a.position = n.position;
 
   if cardinality(leg_positions) > 0 then
     insert into account_entries (position, leg_index, account, currency, amount, wallet_id, transaction_id, occurred_at,
@@ -118,13 +91,39 @@ begin
       from unnest(leg_positions, leg_indexes, accounts, leg_currencies, leg_amounts, leg_wallet_ids, leg_kinds)
         as l (position, leg_index, account, currency, amount, wallet_id, kind)
       join unnest(positions, transaction_ids, occurred_ats, details)
-        as a (position, transaction_id, occurred_at, details) on a.position = l.position
-      join unnest(fresh) as f (position) on f.position = l.position
-      order by l.position, l.leg_index
-      on conflict do nothing;
+        as a (position, transaction_id, occurred_at, details) on a.position = l.position;
   end if;
 
-  -- The last lock: its holder waits for nothing but its own commit.
-  return advance_completeness(positions_max);
+  update completeness set complete_to = reached;
+  perform write_account_totals(complete_to, reached);
+  complete_to := reached;
+  next_waits := exists (select from waiting_events w where w.position = reached + 1);
+end
+$$;
+
+-- Keeps events that cannot be taken in yet. Returns how far history is complete, and whether it can go on with what
+-- waits; raises PH002 when ingestion has been stopped.
+create function keep_waiting(
+  positions bigint[], all_bytes bytea, lengths int[], journal_hashes bytea[], confirmed boolean[],
+  topics text[], partitions int[], message_offsets bigint[],
+  out complete_to bigint, out goes_on boolean
+)
+language plpgsql volatile as $$
+begin
+  -- Sorted, so that two replicas with the same events wait for each other instead of deadlocking.
+  insert into waiting_events (position, hash, journal_hash, bytes, confirmed, topic, partition, message_offset)
+    select a.position, sha256(a.bytes), coalesce(a.journal_hash, ''), a.bytes, a.confirmed, a.topic, a.partition,
+      a.message_offset
+    from (
+      select l.position, l.journal_hash, l.confirmed, l.topic, l.partition, l.message_offset,
+        substring(all_bytes from (sum(l.length) over (order by l.place) - l.length + 1)::int for l.length) as bytes
+      from unnest(positions, lengths, journal_hashes, confirmed, topics, partitions, message_offsets) with ordinality
+        as l (position, length, journal_hash, confirmed, topic, partition, message_offset, place)
+    ) a
+    order by a.position, sha256(a.bytes), a.journal_hash
+    on conflict do nothing;
+  -- Under the lock, so that of two who bring neighbours the second sees that history can go on.
+  complete_to := lock_completeness();
+  goes_on := exists (select from waiting_events w where w.position <= complete_to + 1);
 end
 $$;

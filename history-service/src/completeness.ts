@@ -1,41 +1,64 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetCompletenessResponseSchema } from "@pelikuni/gen/history/v1/history_service_pb";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
-import { findMissing, readEventTimes, readHighestPosition, readProgress } from "./event-store.ts";
+import { placeEvent } from "./arrived-events.ts";
+import { readOccurredAt, readProgress } from "./event-store.ts";
+import type { JournalReader } from "./journal-reader.ts";
 import { countParked } from "./parked-event-store.ts";
+import type { SourceHealth } from "./source-health.ts";
+import { findMissingBefore, readHighestPosition } from "./waiting-event-store.ts";
 
 const missingRangesMax = 100;
 
 /**
- * Says how far history has come, what is missing, and how far behind it is.
+ * Says how far history has come, what is missing, and how far behind the wallet-service it is.
  *
  * @throws DatabaseUnavailable
  */
-export async function readCompleteness(
-  pool: DatabaseClient,
-): Promise<MessageInitShape<typeof GetCompletenessResponseSchema>> {
+export async function readCompleteness(parts: {
+  readonly pool: DatabaseClient;
+  readonly journal: JournalReader;
+  readonly source: SourceHealth;
+  readonly now: () => number;
+}): Promise<MessageInitShape<typeof GetCompletenessResponseSchema>> {
+  const { pool, journal, source } = parts;
   const { completeTo, stoppedReason = "" } = await pool.read(readProgress);
-  const [times, highestPosition, missing, parkedCount] = await Promise.all([
-    pool.read((sql) => readEventTimes(sql, completeTo)),
+  const [occurredAt, highestPosition, missing, parkedCount, lastPosition] = await Promise.all([
+    pool.read((sql) => readOccurredAt(sql, completeTo)),
     pool.read(readHighestPosition),
-    pool.read((sql) => findMissing(sql, completeTo, missingRangesMax)),
+    pool.read((sql) => findMissingBefore(sql, completeTo, missingRangesMax)),
     pool.read(countParked),
+    journal.readLastPosition(),
   ]);
+  const { failure } = source;
   return {
     completeTo,
     highestPosition,
     missing,
     parkedCount,
     stoppedReason,
-    ...(times ? lagOf(times) : {}),
+    ...(occurredAt ? { occurredAt: timestampFromDate(occurredAt) } : {}),
+    ...(lastPosition === undefined
+      ? {}
+      : {
+          walletServicePosition: lastPosition,
+          lagMs: lastPosition > completeTo ? await lagBehind(parts, completeTo) : 0n,
+        }),
+    ...(failure
+      ? { sourceError: failure.reason, sourceFailingSince: timestampFromMs(failure.sinceMs) }
+      : {}),
   };
 }
 
-function lagOf({ occurredAt, storedAt }: { occurredAt: Date; storedAt: Date }): {
-  occurredAt: ReturnType<typeof timestampFromDate>;
-  lagMs: bigint;
-} {
-  const lagMs = Math.max(0, storedAt.getTime() - occurredAt.getTime());
-  return { occurredAt: timestampFromDate(occurredAt), lagMs: BigInt(lagMs) };
+/** How long ago the first event occurred that history lacks. */
+async function lagBehind(
+  { journal, now }: { readonly journal: JournalReader; readonly now: () => number },
+  completeTo: bigint,
+): Promise<bigint> {
+  const message = await journal.readEvent(completeTo + 1n);
+  const event = message && placeEvent(message);
+  // What cannot be read is missing all the same: a millisecond says so.
+  if (event === undefined || typeof event === "string") return 1n;
+  return BigInt(Math.max(1, now() - event.occurredAtMs));
 }

@@ -1,23 +1,27 @@
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
-import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import type { DatabaseClient, Sql } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
-import postgres from "postgres";
+import { type ArrivedEvent, arrange, findRun, isSame, placeEvent } from "./arrived-events.ts";
+import { createEventDisputes } from "./event-disputes.ts";
 import {
-  advanceCompleteness,
   type EncodedBatch,
   encodeBatch,
-  HistoryForked,
   IngestionStopped,
   ingestEvents,
-  ingestFault,
-  type PlacedEvent,
-  positionsPerAdvanceMax,
+  readHashesAt,
   readProgress,
+  refusalOf,
   stopIngestion,
+  throwStopped,
 } from "./event-store.ts";
-import { decodeEvent } from "./history-entry.ts";
+import type { JournalReader } from "./journal-reader.ts";
 import { type ArrivedMessage, parkMessage } from "./parked-event-store.ts";
-import { UndecodableEvent } from "./undecodable-event.ts";
+import {
+  keepWaiting,
+  type PlacedMessage,
+  readWaiting,
+  removeWaiting,
+} from "./waiting-event-store.ts";
 
 /** The one way into history, whatever the source. */
 export interface EventIngestion {
@@ -30,11 +34,12 @@ export interface EventIngestion {
    */
   resume(): Promise<bigint>;
   /**
-   * Takes in messages in any order, repeated ones too; afterwards all of them are stored or parked.
-   * They are decoded at once, and stored after those given before. When it throws, some may be: the
-   * same messages may be given again.
+   * Takes in messages in any order, repeated ones too; afterwards each is in history, waits for
+   * those before it, or is parked. They are decoded at once, and stored after those given before.
+   * When it throws, some may be: the same messages may be given again.
    *
-   * @throws IngestionStopped when a message contradicts what is known, and ever after
+   * @throws IngestionStopped when history contradicts the wallet-service, and ever after
+   * @throws PositionInDoubt when two contradict each other, and the wallet-service cannot be asked
    * @throws DatabaseUnavailable
    */
   ingest(messages: readonly ArrivedMessage[]): Promise<void>;
@@ -52,183 +57,217 @@ export interface EventIngestionParts {
   /** Writes; reads have a client of their own. */
   readonly writer: DatabaseClient;
   readonly tail: PositionTail;
+  /** Decides between events that contradict each other. */
+  readonly journal: JournalReader;
   /** The wall clock, milliseconds since 1970. */
   readonly now: () => number;
   readonly logger: Logger;
 }
 
-const hashLength = 32;
+const runLengthMax = 1_000;
+// Farther ahead than any partition that is read before the others.
+const positionsAheadMax = 1_000_000n;
 
 /** Creates the way into history. */
 export function createEventIngestion(parts: EventIngestionParts): EventIngestion {
-  const { writer, tail, logger } = parts;
+  const { writer, tail, journal, logger } = parts;
   let mark = 0n;
   let stored: Promise<void> = Promise.resolve();
-  let fork: HistoryForked | undefined;
-
-  async function store(batch: EncodedBatch): Promise<void> {
-    const completeTo = await writer
-      .call((sql) => ingestEvents(sql, batch))
-      .catch((error: unknown) => {
-        throw ingestFault(error);
-      });
-    await advance(completeTo);
-  }
-
-  /** A batch that fills a gap uncovers what lies behind it, perhaps more than one call crosses. */
-  async function advance(reached: bigint): Promise<bigint> {
-    let completeTo = reached;
-    while (completeTo - mark >= positionsPerAdvanceMax) {
-      mark = completeTo;
-      completeTo = await writer.call(advanceCompleteness);
-    }
-    mark = completeTo;
-    tail.reached(completeTo);
-    return completeTo;
-  }
-
-  /** Stores a batch; what the database refuses by itself is parked, and the rest goes in. */
-  async function storeOrPark(batch: EncodedBatch, events: readonly ArrivedEvent[]): Promise<void> {
-    try {
-      await store(batch);
-    } catch (error) {
-      if (!blamesData(error)) throw error;
-      const [only] = events;
-      if (only === undefined || events.length > 1) {
-        const middle = events.length >> 1;
-        for (const half of [events.slice(0, middle), events.slice(middle)]) {
-          await storeOrPark(encode(half), half);
-        }
-      } else await park(only.message, `The database refuses it: ${String(error)}`);
-    }
-  }
+  let fork: string | undefined;
+  const disputes = createEventDisputes({ store, journal, park, stop });
 
   async function park(message: ArrivedMessage, reason: string): Promise<void> {
     const isNew = await writer.call((sql) => parkMessage(sql, message, reason));
     if (isNew) logger.error({ ...message.origin, reason }, "A message was parked.");
   }
 
+  async function stop(why: string): Promise<never> {
+    fork = why;
+    const reason = `History has forked: ${why}.`;
+    logger.fatal({ reason }, "HISTORY HAS FORKED. Nothing is taken in any more.");
+    await writer.call((sql) => stopIngestion(sql, reason, parts.now()));
+    throw new IngestionStopped(reason);
+  }
+
+  /** @throws IngestionStopped */
+  async function store<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return await writer.call(work).catch(throwStopped);
+  }
+
+  function advance(completeTo: bigint): void {
+    mark = completeTo;
+    tail.reached(completeTo);
+  }
+
   /** Batches are stored one after the other: what comes behind a fork must not get in. */
-  function inTurn(work: () => Promise<void>): Promise<void> {
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = stored.then(work);
-    stored = turn.catch(() => undefined);
+    stored = turn.then(
+      () => undefined,
+      () => undefined,
+    );
     return turn;
   }
 
-  async function stop(found: HistoryForked): Promise<never> {
-    fork = found;
-    const reason = `History has forked: ${found.message}.`;
-    logger.fatal({ reason }, "HISTORY HAS FORKED. Nothing is taken in any more.");
-    await writer.call((sql) => stopIngestion(sql, reason, parts.now()));
-    throw new IngestionStopped(reason, { cause: found });
+  /**
+   * Takes in a run, as far as the database accepts it; what it does not is put aside.
+   *
+   * @param done gets what need not wait
+   * @returns whether history can go on with what waits
+   */
+  async function takeIn({ events, batch }: PreparedRun, done: Set<ArrivedEvent>): Promise<boolean> {
+    try {
+      const outcome = await store((sql) => ingestEvents(sql, batch));
+      advance(outcome.completeTo);
+      if (outcome.taken) for (const event of events) done.add(event);
+      return outcome.goesOn;
+    } catch (error) {
+      const refusal = refusalOf(error);
+      const [only] = events;
+      if (refusal === undefined || only === undefined) throw error;
+      if (events.length === 1) {
+        await disputes.reject(only, refusal);
+        done.add(only);
+        return true;
+      }
+    }
+    // One of them is to blame. The first half holds it, or is in history afterwards.
+    const middle = events.length >> 1;
+    const first = prepare(mark, events.slice(0, middle));
+    const goesOn = await takeIn(first, done);
+    if (mark !== first.events.at(-1)?.event.position) return goesOn;
+    return await takeIn(prepare(mark, events.slice(middle)), done);
+  }
+
+  /** Goes on with what waits, as far as nothing is missing before it. */
+  async function goOn(): Promise<void> {
+    for (;;) {
+      const upTo = mark + BigInt(runLengthMax);
+      const waiting = await store((sql) => readWaiting(sql, upTo, runLengthMax));
+      const { events, unreadable } = arrange(waiting);
+      if (unreadable.length > 0) throw new Error("What waits was readable when it came.");
+      const overtaken = events.filter(({ event }) => event.position <= mark);
+      if (overtaken.length > 0) {
+        await disputes.compare(overtaken);
+        await writer.call((sql) =>
+          removeWaiting(
+            sql,
+            overtaken.map(({ event }) => event),
+          ),
+        );
+      }
+      const next = events.filter(({ event }) => event.position === mark + 1n);
+      if (next.length > 1) await disputes.choose(next);
+      else if (next.length === 1) await takeIn(prepare(mark, events), new Set());
+      else if (overtaken.length === 0) return;
+    }
+  }
+
+  /** Keeps what cannot be taken in yet, and goes on if something can be now. */
+  async function wait(events: readonly ArrivedEvent[]): Promise<void> {
+    const messages: PlacedMessage[] = [];
+    for (const { message, event } of await withoutFarAhead(events)) {
+      messages.push({ ...message, position: event.position });
+    }
+    if (messages.length === 0) return;
+    const { completeTo, goesOn } = await store((sql) => keepWaiting(sql, messages));
+    advance(completeTo);
+    if (goesOn) await goOn();
+  }
+
+  /** What claims a position that the journal has not reached can wait for ever: it is parked. */
+  async function withoutFarAhead(
+    events: readonly ArrivedEvent[],
+  ): Promise<readonly ArrivedEvent[]> {
+    const bound = mark + positionsAheadMax;
+    if (events.every(({ event }) => event.position <= bound)) return events;
+    const end = await journal.readLastPosition();
+    if (end === undefined) return events;
+    const isFar = ({ event }: ArrivedEvent) => event.position > bound && event.position > end;
+    for (const { message } of events.filter(isFar)) {
+      await park(message, `Its position ${message.position} is none: the journal ends at ${end}.`);
+    }
+    return events.filter((event) => !isFar(event));
+  }
+
+  async function replayOne(arrived: ArrivedEvent): Promise<string | undefined> {
+    const { position } = arrived.event;
+    if (position <= mark) {
+      const stored = (await store((sql) => readHashesAt(sql, [position]))).get(position);
+      const isKnown = stored !== undefined && isSame(stored, arrived.event);
+      return isKnown
+        ? undefined
+        : `It contradicts what is known: position ${position} is another one.`;
+    }
+    if (position > mark + 1n) return `Position ${mark + 1n} is missing before it.`;
+    try {
+      const { batch } = prepare(mark, [arrived]);
+      const outcome = await store((sql) => ingestEvents(sql, batch));
+      advance(outcome.completeTo);
+      if (outcome.goesOn) await goOn();
+      return outcome.taken ? undefined : `Another event came to position ${position}.`;
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === undefined) throw error;
+      return refusal.contradicts
+        ? `It contradicts what is known: ${refusal.reason}`
+        : refusal.reason;
+    }
   }
 
   return {
     async resume() {
-      const { completeTo, stoppedReason } = await writer.call(readProgress);
-      if (stoppedReason !== undefined) throw new IngestionStopped(stoppedReason);
-      return await advance(completeTo);
+      await inTurn(async () => {
+        const { completeTo, stoppedReason } = await writer.call(readProgress);
+        if (stoppedReason !== undefined) throw new IngestionStopped(stoppedReason);
+        advance(completeTo);
+        await goOn();
+      });
+      return mark;
     },
 
     ingest(messages) {
-      const batch = arrange(messages);
+      const { events, unreadable } = arrange(messages);
+      // In the order of the journal, mostly: then all of it comes next.
+      const begin = (events[0]?.event.position ?? 1n) - 1n;
+      const prepared = prepare(begin, events);
       return inTurn(async () => {
         // It was found before, and perhaps could not be noted.
-        if (fork) await stop(fork);
-        for (const { message, reason } of batch.unreadable) await park(message, reason);
-        if (batch.fork) await stop(batch.fork);
-        if (batch.events.length === 0) return;
-        try {
-          await storeOrPark(batch.encoded, batch.events);
-        } catch (error) {
-          if (!(error instanceof HistoryForked)) throw error;
-          await stop(error);
-        }
+        if (fork !== undefined) await stop(fork);
+        for (const { message, reason } of unreadable) await park(message, reason);
+        const known = events.filter(({ event }) => event.position <= mark);
+        if (known.length > 0) await disputes.compare(known);
+        const run = begin === mark ? prepared : prepare(mark, events);
+        const done = new Set(known);
+        const goesOn = run.events.length > 0 && (await takeIn(run, done));
+        const left = events.filter((event) => !done.has(event));
+        if (left.length > 0) await wait(left);
+        else if (goesOn) await goOn();
       });
     },
 
-    async replay(message) {
+    replay(message) {
       const event = placeEvent(message);
-      if (typeof event === "string") return event;
-      try {
-        await store(encodeBatch([event]));
-        return undefined;
-      } catch (error) {
-        if (error instanceof HistoryForked)
-          return `It contradicts what is known: ${error.message}.`;
-        if (error instanceof IngestionStopped) return `Ingestion has stopped: ${error.message}.`;
-        if (blamesData(error)) return `The database refuses it: ${String(error)}`;
-        throw error;
-      }
+      if (typeof event === "string") return Promise.resolve(event);
+      return inTurn(async () => {
+        const { completeTo, stoppedReason } = await writer.call(readProgress);
+        if (stoppedReason !== undefined) return `Ingestion has stopped: ${stoppedReason}`;
+        advance(completeTo);
+        return await replayOne({ message, event });
+      });
     },
   };
 }
 
-interface ArrivedEvent {
-  readonly message: ArrivedMessage;
-  readonly event: PlacedEvent;
-}
-
-interface ArrangedBatch {
-  /** Each position once. */
+interface PreparedRun {
+  /** Of consecutive positions. */
   readonly events: readonly ArrivedEvent[];
-  readonly encoded: EncodedBatch;
-  readonly unreadable: readonly { readonly message: ArrivedMessage; readonly reason: string }[];
-  /** Set when two messages contradict each other. */
-  readonly fork: HistoryForked | undefined;
+  readonly batch: EncodedBatch;
 }
 
-/** Decodes messages, sorts them by what is to be done with them, and encodes them for that. */
-function arrange(messages: readonly ArrivedMessage[]): ArrangedBatch {
-  const events = new Map<bigint, ArrivedEvent>();
-  const unreadable: { message: ArrivedMessage; reason: string }[] = [];
-  let fork: HistoryForked | undefined;
-  for (const message of messages) {
-    const event = placeEvent(message);
-    if (typeof event === "string") {
-      unreadable.push({ message, reason: event });
-      continue;
-    }
-    const before = events.get(event.position)?.event;
-    if (before === undefined) events.set(event.position, { message, event });
-    else if (!isSame(before, event)) fork ??= forkWithin(before, event);
-  }
-  const arrived = [...events.values()];
-  return { events: arrived, encoded: encode(arrived), unreadable, fork };
-}
-
-function encode(events: readonly ArrivedEvent[]): EncodedBatch {
-  return encodeBatch(events.map(({ event }) => event));
-}
-
-/** The event in its place, or why there is none. */
-function placeEvent({ position, bytes, journalHash }: ArrivedMessage): PlacedEvent | string {
-  if (position === undefined) return "It names no position in the journal.";
-  if (journalHash !== undefined && journalHash.length !== hashLength) {
-    return "Its journal_hash is no SHA-256 hash.";
-  }
-  try {
-    return { ...decodeEvent(bytes), position, journalHash };
-  } catch (error) {
-    // One message that nobody has thought of must not hold up all others.
-    return error instanceof UndecodableEvent ? error.message : `It cannot be read: ${error}`;
-  }
-}
-
-function isSame(left: PlacedEvent, right: PlacedEvent): boolean {
-  return Buffer.compare(left.hash, right.hash) === 0;
-}
-
-function forkWithin({ position, hash }: PlacedEvent, other: PlacedEvent): HistoryForked {
-  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-  const hashes = `${hex(hash)} and ${hex(other.hash)}`;
-  return new HistoryForked(`position ${position} arrived twice, with the hashes ${hashes}`);
-}
-
-// Classes of SQLSTATE: "data exception", and "integrity constraint violation".
-const dataFault = /^2[23]/;
-
-/** Whether the database refuses the content of an event, and not the call as such. */
-function blamesData(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && dataFault.test(error.code);
+/** Encodes what comes next behind a position. */
+function prepare(behind: bigint, arrived: readonly ArrivedEvent[]): PreparedRun {
+  const { events, known } = findRun(behind, arrived, runLengthMax);
+  const placed = events.map(({ event }) => event);
+  return { events, batch: encodeBatch(placed, known) };
 }

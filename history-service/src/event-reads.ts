@@ -1,5 +1,6 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
+import type { PositionRange } from "./event-store.ts";
 
 /** An event as it is stored. */
 export interface StoredEvent {
@@ -17,7 +18,7 @@ export async function findTransaction(
   transactionId: string,
 ): Promise<StoredEvent | undefined> {
   const rows = await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events where transaction_id = ${transactionId}`;
+    select ${eventColumns(sql)} from journal_events where transaction_id = ${transactionId}`;
   return rows[0];
 }
 
@@ -28,12 +29,12 @@ export async function findReversals(
   limit: number,
 ): Promise<StoredEvent[]> {
   return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
+    select ${eventColumns(sql)} from journal_events
     where position in (
       select distinct e.position from entries e where e.reverses_transaction_id = ${transactionId}
       order by e.position limit ${limit}
     )
-    order by events.position`;
+    order by position`;
 }
 
 /** Reads events behind a position up to another one, in order. */
@@ -42,15 +43,40 @@ export async function readEvents(
   { behind, upTo, limit }: { behind: bigint; upTo: bigint; limit: number },
 ): Promise<StoredEvent[]> {
   return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
+    select ${eventColumns(sql)} from journal_events
     where position > ${behind} and position <= ${upTo} order by position limit ${limit}`;
 }
 
 /** Reads the events at some positions. */
 export async function readEventsAt(sql: Sql, positions: readonly bigint[]): Promise<StoredEvent[]> {
   return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
+    select ${eventColumns(sql)} from journal_events
     where position = any(${arrayLiteral(positions)}::bigint[])`;
+}
+
+// So many stored events are looked at: behind a gap there may be any number.
+const eventsLookedThroughMax = 100_000;
+
+/**
+ * Finds positions that are missing between the stored events, lowest first, as far as they lie among the
+ * next 100,000 events.
+ */
+export async function findMissing(
+  sql: Sql,
+  completeTo: bigint,
+  rangesMax: number,
+): Promise<PositionRange[]> {
+  return await sql<PositionRange[]>`
+    select n.before + 1 as first, n.position - 1 as last
+    from (
+      select e.position,
+        lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
+      from (
+        select i.position from events i where i.position > ${completeTo}
+        order by i.position limit ${eventsLookedThroughMax}
+      ) e
+    ) n
+    where n.position > n.before + 1 order by n.position limit ${rangesMax}`;
 }
 
 /** Counts the events behind a position up to another one. */
@@ -70,10 +96,10 @@ export async function findMentions(
   { behind, upTo }: { behind: bigint; upTo: bigint },
 ): Promise<StoredEvent[]> {
   return await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from events
+    select ${eventColumns(sql)} from journal_events
     where position > ${behind} and position <= ${upTo}
       and position(${Buffer.from(walletId, "latin1")}::bytea in bytes) > 0
-    order by events.position`;
+    order by position`;
 }
 
 /** The last segment that ends before a position: where a verification can begin. */
@@ -82,7 +108,7 @@ export async function findAnchorBefore(
   position: bigint,
 ): Promise<{ position: bigint; journalHash: Uint8Array } | undefined> {
   const rows = await sql<{ position: bigint; journalHash: Uint8Array }[]>`
-    select position, journal_hash as "journalHash" from events
+    select position, journal_hash as "journalHash" from journal_events
     where position < ${position} and journal_hash is not null order by position desc limit 1`;
   return rows[0];
 }
@@ -93,7 +119,7 @@ export async function findAnchorFrom(
   { position, upTo }: { position: bigint; upTo: bigint },
 ): Promise<bigint | undefined> {
   const rows = await sql<{ position: bigint }[]>`
-    select position from events
+    select position from journal_events
     where position >= ${position} and position <= ${upTo} and journal_hash is not null
     order by position limit 1`;
   return rows[0]?.position;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { IngestionStopped } from "./event-store.ts";
+import type { SourceHealth } from "./source-health.ts";
 
 /** How a source is run. */
 export interface EventSourceOptions {
@@ -10,6 +11,8 @@ export interface EventSourceOptions {
    * @param onProgress to be called when events were taken in
    */
   readonly readOn: (stop: AbortSignal, onProgress: () => void) => Promise<void>;
+  /** Told how reading fares. */
+  readonly health: SourceHealth;
   readonly logger: Logger;
   /** A number from 0 up to 1, for the jitter of the back-off. */
   readonly random: () => number;
@@ -22,11 +25,13 @@ const backoffMaxMs = 5_000;
  * Keeps reading events into history: again after every failure, with growing pauses, until
  * ingestion is stopped for good. Disposing it lets the batch in flight finish.
  */
-export function startEventSource({ readOn, logger, random }: EventSourceOptions): AsyncDisposable {
+export function startEventSource(options: EventSourceOptions): AsyncDisposable {
+  const { readOn, health, logger, random } = options;
   const stop = new AbortController();
   let failures = 0;
   const onProgress = (): void => {
     failures = 0;
+    health.works();
   };
 
   async function run(): Promise<void> {
@@ -34,6 +39,7 @@ export function startEventSource({ readOn, logger, random }: EventSourceOptions)
       try {
         await readOn(stop.signal, onProgress);
       } catch (error) {
+        health.failed(error);
         if (error instanceof IngestionStopped) {
           logger.fatal({ reason: error.message }, "INGESTION HAS STOPPED; nothing is taken in.");
           return;

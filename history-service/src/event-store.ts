@@ -1,6 +1,7 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { type ArrayElement, arrayLiteral } from "@pelikuni/runtime/postgres-array";
 import postgres from "postgres";
+import { amountText } from "./amount-units.ts";
 import type { AccountLeg } from "./event-legs.ts";
 import type { DecodedEvent, HistoryEntry } from "./history-entry.ts";
 
@@ -11,18 +12,21 @@ export interface PlacedEvent extends DecodedEvent {
   readonly journalHash: Uint8Array | undefined;
 }
 
-/** What is known already differs from what arrived: two histories that must not be merged. */
-export class HistoryForked extends Error {
-  override readonly name = "HistoryForked";
+/** A wallet as it must be known. */
+export interface KnownWallet {
+  readonly walletId: string;
+  readonly version: bigint;
+  readonly head: Uint8Array;
+  /** The balance in ten-thousandths. */
+  readonly units: bigint;
+  readonly currency: string;
+  readonly userId: string;
 }
 
 /** Ingestion was stopped before, here or in another replica, by a fork. */
 export class IngestionStopped extends Error {
   override readonly name = "IngestionStopped";
 }
-
-/** How many positions one call may look at while it moves the mark of completeness. */
-export const positionsPerAdvanceMax = 50_000n;
 
 /** A batch of events as the database takes it: an array literal for each column. */
 export interface EncodedBatch {
@@ -31,6 +35,7 @@ export interface EncodedBatch {
   readonly bytes: Uint8Array;
   readonly entries: Readonly<Record<EntryColumn, string>>;
   readonly legs: Readonly<Record<LegColumn, string>>;
+  readonly known: Readonly<Record<keyof KnownWallet, string>>;
 }
 
 type EventColumn =
@@ -49,9 +54,13 @@ type LegColumn = "position" | keyof AccountLeg;
 /**
  * Encodes a batch of events.
  *
- * @param events each position once
+ * @param events of consecutive positions
+ * @param known what must be known of their wallets
  */
-export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
+export function encodeBatch(
+  events: readonly PlacedEvent[],
+  known: readonly KnownWallet[],
+): EncodedBatch {
   const ofEvents = (value: (event: PlacedEvent) => ArrayElement): string =>
     arrayLiteral(events.map(value));
   // One pass for each column, without an object for each row between: there are many rows.
@@ -98,19 +107,35 @@ export function encodeBatch(events: readonly PlacedEvent[]): EncodedBatch {
       walletId: ofLegs((leg) => leg.walletId),
       kind: ofLegs((leg) => leg.kind),
     },
+    known: {
+      walletId: arrayLiteral(known.map(({ walletId }) => walletId)),
+      version: arrayLiteral(known.map(({ version }) => version)),
+      head: arrayLiteral(known.map(({ head }) => head)),
+      units: arrayLiteral(known.map(({ units }) => amountText(units))),
+      currency: arrayLiteral(known.map(({ currency }) => currency)),
+      userId: arrayLiteral(known.map(({ userId }) => userId)),
+    },
   };
 }
 
+/** What became of a batch. */
+export interface IngestOutcome {
+  /** False when none of it was taken in: others were faster, or something else waits there. */
+  readonly taken: boolean;
+  readonly completeTo: bigint;
+  /** Whether history can go on with events that wait. */
+  readonly goesOn: boolean;
+}
+
 /**
- * Takes in a batch of events, all or nothing; those that are there already change nothing.
+ * Takes in events that come next, all or nothing.
  *
- * @returns the position that history is complete to
- * @throws PostgresError, of which `ingestFault` tells the meaning
+ * @throws PostgresError, of which `refusalOf` and `throwStopped` tell the meaning
  */
-export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<bigint> {
-  const { events, bytes, entries, legs } = batch;
-  const rows = await sql<{ completeTo: bigint }[]>`
-    select ingest_events(
+export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<IngestOutcome> {
+  const { events, bytes, entries, legs, known } = batch;
+  const rows = await sql<IngestOutcome[]>`
+    select taken, complete_to as "completeTo", next_waits as "goesOn" from ingest_events(
       ${events.position}, ${events.transactionId}, ${events.occurredAt}, ${events.requestId},
       ${bytes}, ${events.length}, ${events.journalHash},
       ${events.details}, ${events.holdId}, ${events.reversesTransactionId},
@@ -118,24 +143,72 @@ export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<bigin
       ${entries.amount}, ${entries.currency}, ${entries.balance}, ${entries.held},
       ${entries.status}, ${entries.userId},
       ${legs.position}, ${legs.legIndex}, ${legs.account}, ${legs.currency}, ${legs.amount},
-      ${legs.walletId}, ${legs.kind}, ${positionsPerAdvanceMax}
-    ) as "completeTo"`;
-  return rows[0]?.completeTo ?? 0n;
+      ${legs.walletId}, ${legs.kind},
+      ${known.walletId}, ${known.version}, ${known.head}, ${known.units}, ${known.currency},
+      ${known.userId}
+    )`;
+  const [outcome] = rows;
+  if (outcome === undefined) throw new Error("A function that returns a row returned none.");
+  return outcome;
 }
 
-/** What the failure of `ingestEvents` means; any other failure stays as it is. */
-export function ingestFault(error: unknown): unknown {
-  if (!(error instanceof postgres.PostgresError)) return error;
-  if (error.code === "PH001") return new HistoryForked(error.message, { cause: error });
-  if (error.code === "PH002") return new IngestionStopped(error.message, { cause: error });
-  return error;
+/** Why the database takes no such events: the event contradicts what is known, or breaks a rule. */
+export interface Refusal {
+  readonly reason: string;
+  /** Whether it is what the journal may say, and then history is wrong. */
+  readonly contradicts: boolean;
 }
 
-/** Moves the mark of completeness on, as far as one call may; returns it. */
-export async function advanceCompleteness(sql: Sql): Promise<bigint> {
-  const rows = await sql<{ completeTo: bigint }[]>`
-    select advance_completeness(${positionsPerAdvanceMax}) as "completeTo"`;
-  return rows[0]?.completeTo ?? 0n;
+// Classes of SQLSTATE: "data exception", and "integrity constraint violation".
+const dataFault = /^2[23]/;
+const uniqueViolation = "23505";
+const misfit = "PH001";
+
+/** What the failure of `ingestEvents` says of the events; undefined when it does not blame them. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (!(error instanceof postgres.PostgresError)) return undefined;
+  const { code, message, detail = "" } = error;
+  if (code === misfit) return { reason: `${message}.`, contradicts: true };
+  if (!dataFault.test(code)) return undefined;
+  const reason = `The database refuses it: ${message}. ${detail}`;
+  return { reason, contradicts: code === uniqueViolation };
+}
+
+/** @throws IngestionStopped when that is what the failure means, or else the failure */
+export function throwStopped(error: unknown): never {
+  if (error instanceof postgres.PostgresError && error.code === "PH002") {
+    throw new IngestionStopped(error.message, { cause: error });
+  }
+  throw error;
+}
+
+/** What is stored at a position, as far as repeats of it are compared. */
+export interface StoredHashes {
+  readonly position: bigint;
+  readonly hash: Uint8Array;
+  readonly journalHash: Uint8Array | null;
+}
+
+/** Reads the hashes of the events at some positions. */
+export async function readHashesAt(
+  sql: Sql,
+  positions: readonly bigint[],
+): Promise<Map<bigint, StoredHashes>> {
+  const rows = await sql<StoredHashes[]>`
+    select position, hash, journal_hash as "journalHash" from journal_events
+    where position = any(${arrayLiteral(positions)}::bigint[])`;
+  return new Map(rows.map((row) => [row.position, row]));
+}
+
+/** Adds the hash of a segment whose last event came without. */
+export async function addJournalHash(
+  sql: Sql,
+  position: bigint,
+  journalHash: Uint8Array,
+): Promise<void> {
+  await sql`
+    insert into late_journal_hashes (position, journal_hash)
+    values (${position}, ${Buffer.from(journalHash)}) on conflict do nothing`;
 }
 
 /** How far history has come. */
@@ -163,9 +236,7 @@ export async function readHistoryId(sql: Sql): Promise<string> {
 
 /** Stops ingestion in every replica until an operator lifts it; the first reason stays. */
 export async function stopIngestion(sql: Sql, reason: string, atMs: number): Promise<void> {
-  await sql`
-    update completeness set stopped_reason = ${reason}, stopped_at = ${new Date(atMs)}
-    where stopped_reason is null`;
+  await sql`select stop_ingestion(${reason}, ${new Date(atMs)})`;
 }
 
 /** Positions from the first to the last one, both included. */
@@ -174,48 +245,9 @@ export interface PositionRange {
   readonly last: bigint;
 }
 
-// So many stored events are looked at: behind a gap there may be any number.
-const eventsLookedThroughMax = 100_000;
-
-/**
- * Finds positions that are missing between what is there, lowest first, as far as they lie among the
- * next 100,000 events.
- */
-export async function findMissing(
-  sql: Sql,
-  completeTo: bigint,
-  rangesMax: number,
-): Promise<PositionRange[]> {
-  return await sql<PositionRange[]>`
-    select n.before + 1 as first, n.position - 1 as last
-    from (
-      select e.position,
-        lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
-      from (
-        select i.position from events i where i.position > ${completeTo}
-        order by i.position limit ${eventsLookedThroughMax}
-      ) e
-    ) n
-    where n.position > n.before + 1 order by n.position limit ${rangesMax}`;
-}
-
-/** When an event occurred, and when it was stored. */
-export interface EventTimes {
-  readonly occurredAt: Date;
-  readonly storedAt: Date;
-}
-
-/** Reads the times of the event at a position. */
-export async function readEventTimes(sql: Sql, position: bigint): Promise<EventTimes | undefined> {
-  const rows = await sql<EventTimes[]>`
-    select occurred_at as "occurredAt", stored_at as "storedAt" from events
-    where position = ${position}`;
-  return rows[0];
-}
-
-/** The highest position that is there; 0 while there is none. */
-export async function readHighestPosition(sql: Sql): Promise<bigint> {
-  const rows = await sql<{ position: bigint | null }[]>`
-    select max(position) as position from events`;
-  return rows[0]?.position ?? 0n;
+/** When the event at a position occurred. */
+export async function readOccurredAt(sql: Sql, position: bigint): Promise<Date | undefined> {
+  const rows = await sql<{ occurredAt: Date }[]>`
+    select occurred_at as "occurredAt" from events where position = ${position}`;
+  return rows[0]?.occurredAt;
 }

@@ -1,12 +1,9 @@
 import { createClient, type Transport } from "@connectrpc/connect";
-import {
-  EventFormat,
-  type SubscribeEventsResponse,
-  WalletService,
-} from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { createBoundedQueue } from "./bounded-queue.ts";
 import type { EventIngestion } from "./event-ingestion.ts";
 import { pause } from "./event-source.ts";
+import { subscribe } from "./journal-reader.ts";
 import type { ArrivedMessage } from "./parked-event-store.ts";
 
 /** What the source works with. */
@@ -15,9 +12,6 @@ export interface FeedSourceParts {
   readonly transport: Transport;
   readonly ingestion: EventIngestion;
 }
-
-/** Where the messages of the feed come from, as a parked one tells. */
-export const feedTopic = "feed";
 
 const eventsPerBatchMax = 1_000;
 const eventsWaitingMax = 4_000;
@@ -43,8 +37,9 @@ export async function readFeed(
   const queue = createBoundedQueue<ArrivedMessage>(eventsWaitingMax);
   const reading = new AbortController();
   const signal = AbortSignal.any([stop, reading.signal]);
-  const events = wallets.subscribeEvents({ afterPosition, format: EventFormat.BYTES }, { signal });
-  const reader = fill(events, queue.put).finally(queue.close);
+  const reader = fill(subscribe(wallets, afterPosition, { signal }), queue.put).finally(
+    queue.close,
+  );
   // It is awaited below, after the writer.
   reader.catch(() => undefined);
   let storing: Promise<void> = Promise.resolve();
@@ -69,15 +64,8 @@ export async function readFeed(
 }
 
 async function fill(
-  events: AsyncIterable<SubscribeEventsResponse>,
+  messages: AsyncIterable<ArrivedMessage>,
   put: (message: ArrivedMessage) => Promise<void>,
 ): Promise<void> {
-  for await (const { position, content, journalHash } of events) {
-    await put({
-      position,
-      bytes: content.case === "eventBytes" ? content.value : new Uint8Array(),
-      journalHash: journalHash.length > 0 ? journalHash : undefined,
-      origin: { topic: feedTopic, partition: 0, offset: position },
-    });
-  }
+  for await (const message of messages) await put(message);
 }

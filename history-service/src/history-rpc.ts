@@ -21,6 +21,7 @@ import {
   verificationMessage,
 } from "./history-messages.ts";
 import { lastMsUntil, periodOf } from "./instants.ts";
+import type { JournalReader } from "./journal-reader.ts";
 import { verifyJournal } from "./journal-verification.ts";
 import { awaitComplete, type CallerPatience } from "./min-position.ts";
 import { nextToken, pageStart } from "./page-token.ts";
@@ -28,6 +29,7 @@ import { replayParkedEvent } from "./parked-event-replay.ts";
 import { listParked } from "./parked-event-store.ts";
 import { reconcile } from "./reconciliation.ts";
 import { awaitSegmentEnd } from "./segment-end.ts";
+import type { SourceHealth } from "./source-health.ts";
 import { makeStatement } from "./statement.ts";
 import { verifyWallet } from "./wallet-verification.ts";
 import { watchWallet } from "./wallet-watch.ts";
@@ -39,6 +41,9 @@ export interface HistoryRpcParts {
   readonly tail: PositionTail;
   readonly watchers: WalletWatchers;
   readonly ingestion: EventIngestion;
+  /** Where the wallet-service's journal ends. */
+  readonly journal: JournalReader;
+  readonly source: SourceHealth;
   /** For reconciliation. */
   readonly wallets: Client<typeof WalletService>;
   /** The wall clock, milliseconds since 1970. */
@@ -161,7 +166,7 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
     },
 
     async getCompleteness() {
-      return await orUnavailable(readCompleteness(pool));
+      return await orUnavailable(readCompleteness(parts));
     },
 
     async *reconcile(_, context) {

@@ -16,6 +16,7 @@ test("a message says its position and its segment's hash in its headers", () => 
     bytes: Buffer.from("event"),
     journalHash: Buffer.from(hash, "hex"),
     origin: { topic: "wallet-events", partition: 3, offset: 7n },
+    confirmed: false,
   });
   expect(arrive({ position: "9223372036854775807" })).toMatchObject({
     position: 9_223_372_036_854_775_807n,

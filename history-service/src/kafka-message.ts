@@ -16,6 +16,7 @@ export function arrivedMessage(
     bytes: value ?? new Uint8Array(),
     journalHash: parseHash(headerText(headers, "journal_hash")),
     origin: { topic, partition, offset: BigInt(offset) },
+    confirmed: false,
   };
 }
 

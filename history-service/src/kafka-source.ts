@@ -13,6 +13,8 @@ export interface KafkaSourceParts {
   /** The consumer group; its offsets belong to one database of history. */
   readonly groupId: string;
   readonly ingestion: EventIngestion;
+  /** Called when the group has given this member its partitions. */
+  readonly onJoined?: () => void;
   readonly logger: Logger;
 }
 
@@ -33,7 +35,7 @@ const databaseRetryMs = 500;
  * @throws IngestionStopped, DatabaseUnavailable, or what kafkajs throws
  */
 export async function readTopic(
-  { kafka, groupId, ingestion, logger }: KafkaSourceParts,
+  { kafka, groupId, ingestion, onJoined, logger }: KafkaSourceParts,
   stop: AbortSignal,
   onProgress: () => void,
 ): Promise<void> {
@@ -48,6 +50,7 @@ export async function readTopic(
     // A consumer that gave up is replaced by a new one, not revived.
     retry: { restartOnFailure: async () => false },
   });
+  if (onJoined !== undefined) consumer.on(consumer.events.GROUP_JOIN, onJoined);
   const end = createEnd(consumer, stop);
   try {
     await consumer.connect();
@@ -73,8 +76,20 @@ export async function readTopic(
   }
 }
 
-async function readBatch(
-  { batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload,
+/**
+ * Reads a batch of one partition into history, in parts; the offset of a part is resolved once it is
+ * in the database.
+ *
+ * @throws IngestionStopped, or what kafkajs throws
+ */
+export async function readBatch(
+  {
+    batch,
+    resolveOffset,
+    heartbeat,
+    isRunning,
+    isStale,
+  }: Omit<EachBatchPayload, "pause" | "uncommittedOffsets" | "commitOffsetsIfNecessary">,
   ingestion: EventIngestion,
   stop: AbortSignal,
   onProgress: () => void,

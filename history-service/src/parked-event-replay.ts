@@ -45,5 +45,6 @@ function messageOf({
     bytes: value,
     journalHash: journalHash ?? undefined,
     origin: { topic, partition, offset },
+    confirmed: false,
   };
 }

@@ -17,6 +17,8 @@ export interface ArrivedMessage {
   /** The segment's hash, if the message carries one. */
   readonly journalHash: Uint8Array | undefined;
   readonly origin: MessageOrigin;
+  /** Whether the wallet-service itself said it, over its feed: the truth, whatever else arrives. */
+  readonly confirmed: boolean;
 }
 
 /** A message that was put aside. */

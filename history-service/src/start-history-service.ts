@@ -18,12 +18,15 @@ import { createEventIngestion, type EventIngestion } from "./event-ingestion.ts"
 import { type EventSourceOptions, startEventSource } from "./event-source.ts";
 import { readHistoryId, readProgress } from "./event-store.ts";
 import { readFeed } from "./feed-source.ts";
+import { startGapHealing } from "./gap-healing.ts";
 import { type HistoryRpcParts, historyRpc } from "./history-rpc.ts";
 import {
   type HistoryServiceConfiguration,
   historyServiceSchema,
 } from "./history-service-configuration.ts";
+import { createJournalReader } from "./journal-reader.ts";
 import { readTopic } from "./kafka-source.ts";
+import { createSourceHealth, type SourceHealth } from "./source-health.ts";
 import { createWalletWatchers } from "./wallet-watchers.ts";
 
 export { type HistoryServiceConfiguration, historyServiceSchema };
@@ -67,14 +70,17 @@ export async function startHistoryService(options: HistoryServiceOptions): Promi
     const writer = resources.use(openClient(options, 1, "ingestion"));
     const readCompleteTo = async (): Promise<bigint> => (await pool.read(readProgress)).completeTo;
     const tail = createPositionTail(readCompleteTo, tailPollIntervalMs);
-    const ingestion = createEventIngestion({ writer, tail, now, logger });
     const transport = options.walletTransport ?? reachWalletService(configuration, resources);
+    const journal = createJournalReader(transport, logger);
+    const ingestion = createEventIngestion({ writer, tail, journal, now, logger });
+    const source = createSourceHealth(now);
     const wallets = createClient(WalletService, transport);
     const watchers = createWalletWatchers(pool, tail);
-    const parts = { pool, tail, watchers, ingestion, wallets, now };
+    const parts = { pool, tail, watchers, ingestion, journal, source, wallets, now };
     const server = resources.use(await serve(parts, options));
-    const readOn = await chooseSource(options, { pool, ingestion, transport });
-    resources.use(startEventSource({ readOn, logger, random: Math.random }));
+    const readOn = await chooseSource(options, { pool, ingestion, source, transport });
+    resources.use(startEventSource({ readOn, health: source, logger, random: Math.random }));
+    resources.use(startGapHealing({ pool, journal, ingestion, logger }));
     const { grpcPort, httpPort } = server;
     logger.info({ grpcPort, httpPort, source: configuration.source }, "Serving gRPC and Connect");
     return {
@@ -92,6 +98,7 @@ async function chooseSource(
   parts: {
     readonly pool: DatabaseClient;
     readonly ingestion: EventIngestion;
+    readonly source: SourceHealth;
     readonly transport: Transport;
   },
 ): Promise<EventSourceOptions["readOn"]> {
@@ -105,8 +112,8 @@ async function chooseSource(
   const used = { ...kafka, brokers: kafka.brokers };
   // Offsets say what one database of history holds; another one begins at the beginning.
   const groupId = `${configuration.kafka_group}-${await parts.pool.read(readHistoryId)}`;
-  const source = { kafka: used, groupId, ingestion, logger };
-  return (stop, onProgress) => readTopic(source, stop, onProgress);
+  const topic = { kafka: used, groupId, ingestion, onJoined: parts.source.works, logger };
+  return (stop, onProgress) => readTopic(topic, stop, onProgress);
 }
 
 function openClient(

@@ -1,8 +1,8 @@
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { storedUnits } from "./amount-units.ts";
 import { readTrail, type StoredEntry } from "./entry-store.ts";
-import { countEvents, findMentions, readEventsAt } from "./event-reads.ts";
-import { findMissing } from "./event-store.ts";
+import { countEvents, findMentions, findMissing, readEventsAt } from "./event-reads.ts";
+
 import {
   entryDifference,
   type Finding,

@@ -22,16 +22,19 @@ afterAll(async () => {
 
 const changes = [
   "update events set bytes = ''",
+  "update late_journal_hashes set journal_hash = ''",
   "update entries set balance = 1000000",
   "update account_entries set amount = 1000000",
   "update account_totals set total_in = 1000000",
   "update parked_events set reason = ''",
   "delete from events",
+  "delete from late_journal_hashes",
   "delete from entries where wallet_id is not null",
   "delete from account_entries",
   "delete from account_totals",
   "delete from parked_events",
   "truncate events",
+  "truncate late_journal_hashes",
   "truncate entries",
   "truncate account_entries",
   "truncate account_totals",
@@ -44,6 +47,30 @@ test.for(changes)("%s is refused to the service's role by rights", async (change
 
 test.for(changes)("%s is refused to the owner by the trigger", async (change) => {
   await expect(bed.owner.unsafe(change)).rejects.toThrow("is append-only");
+});
+
+test("the triggers fire in sessions that replicate, too", async () => {
+  // Only a superuser may begin one, and the owner of these tests is none: the catalogue has to tell.
+  const triggers = await bed.owner<{ table: string; fires: string }[]>`
+    select tgrelid::regclass::text as table, tgenabled::text as fires from pg_trigger
+    where tgname = 'append_only'`;
+  const always = triggers.filter(({ fires }) => fires === "A").map(({ table }) => table);
+  const guarded = changes.filter((change) => change.startsWith("truncate"));
+  expect(new Set(guarded.map((change) => change.split(" ")[1]))).toEqual(new Set(always));
+});
+
+test("the service's role can stop ingestion, but neither lift a stop nor change its reason", async () => {
+  const stop = (reason: string) => service`select stop_ingestion(${reason}, now())`;
+  const reason = async () =>
+    (await service`select stopped_reason as reason from completeness`)[0]?.reason;
+  await stop("the first reason");
+  await stop("another reason");
+  expect(await reason()).toBe("the first reason");
+  const lift = service`update completeness set stopped_reason = null, stopped_at = null`;
+  await expect(lift).rejects.toThrow("permission denied");
+  // As the README tells an operator.
+  await bed.owner`update completeness set stopped_reason = null, stopped_at = null`;
+  expect(await reason()).toBeNull();
 });
 
 test("the service's role owns nothing, and cannot disable a trigger", async () => {

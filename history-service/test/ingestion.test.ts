@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { readCompleteness } from "../src/completeness.ts";
-import { IngestionStopped } from "../src/event-store.ts";
 import { replayParkedEvent } from "../src/parked-event-replay.ts";
 import type { ArrivedMessage } from "../src/parked-event-store.ts";
 import { createJournalMaker, type JournalMaker } from "./journal-maker.ts";
@@ -69,7 +67,7 @@ test("every event is kept as it was hashed, with an entry for each wallet touche
       }),
     ),
   );
-  expect(await readCompleteness(bed.pool)).toMatchObject({
+  expect(await bed.completeness()).toMatchObject({
     completeTo: 15n,
     highestPosition: 15n,
     missing: [],
@@ -93,7 +91,7 @@ test("what arrives out of order is put in place; gaps are visible, and heal", as
   const inOrder = await tables();
   await bed.clear();
   await bed.ingestion.ingest([at(15), at(9), at(10), at(2)]);
-  expect(await readCompleteness(bed.pool)).toMatchObject({
+  expect(await bed.completeness()).toMatchObject({
     completeTo: 0n,
     highestPosition: 15n,
     missing: [
@@ -103,14 +101,14 @@ test("what arrives out of order is put in place; gaps are visible, and heal", as
     ],
   });
   await bed.ingestion.ingest([at(1), at(4), at(3), at(5)]);
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 5n });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 5n });
   await bed.ingestion.ingest(messages.slice(5, 8));
-  expect(await readCompleteness(bed.pool)).toMatchObject({
+  expect(await bed.completeness()).toMatchObject({
     completeTo: 10n,
     missing: [{ first: 11n, last: 14n }],
   });
   await bed.ingestion.ingest(messages.slice(10, 14).toReversed());
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 15n, missing: [] });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 15n, missing: [] });
   expect(await tables()).toEqual(inOrder);
 });
 
@@ -127,53 +125,8 @@ test("two replicas that take in the same events at once end in the same tables",
   await bed.clear();
   await bed.ingestion.ingest(messages);
   expect(together).toEqual(await tables());
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 15n });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 15n });
 });
-
-const forks: Record<string, () => ArrivedMessage[]> = {
-  "other bytes at a known position": () => [at(14), forked(7)],
-  "other bytes for one position in one batch": () => [at(14), at(15), forked(15)],
-  "another hash of a known segment": () => [{ ...at(3), journalHash: new Uint8Array(32) }],
-  "a known transaction at another position": () => [{ ...at(3), position: 77n }],
-};
-
-test.for(Object.keys(forks))(
-  "%s is a fork: nothing is merged, the alarm is given, and the stop outlives a restart",
-  async (name) => {
-    await bed.ingestion.ingest(messages.slice(0, 13));
-    const before = await tables();
-    await expect(bed.ingestion.ingest(forks[name]?.() ?? [])).rejects.toThrow(IngestionStopped);
-    expect(await tables()).toEqual(before);
-    expect(bed.logged.join()).toContain("fatal: HISTORY HAS FORKED");
-    const { stoppedReason } = await readCompleteness(bed.pool);
-    expect(stoppedReason).toMatch(/^History has forked: position \d+ arrived/);
-    // A restarted service, and another replica that was running all the time.
-    await expect(bed.replica().resume()).rejects.toThrow(stoppedReason);
-    await expect(bed.replica().ingest([at(14)])).rejects.toThrow(IngestionStopped);
-    expect(await tables()).toEqual(before);
-  },
-);
-
-test("another event for a wallet's known version is a fork", async () => {
-  await bed.ingestion.ingest(messages.slice(0, 3));
-  const other = createJournalMaker("ingestion");
-  other.createWallet();
-  other.fund(other.createWallet(), 5n);
-  other.createWallet();
-  // The same wallets, and the second one's version 1 at another position.
-  const [, , funded] = other.messages;
-  if (funded === undefined) throw new Error("Nothing was made.");
-  const moved = { ...funded, bytes: withTransaction(funded.bytes), position: 900n };
-  await bed.ingestion.ingest([at(4)]);
-  await expect(bed.ingestion.ingest([moved])).rejects.toThrow(/version 1 of wallet .* known at/);
-});
-
-/** The event with another transaction id, of the same length. */
-function withTransaction(bytes: Uint8Array): Uint8Array {
-  const changed = Buffer.from(bytes);
-  changed.write("0198c0de", 2, "latin1");
-  return changed;
-}
 
 const unreadable: Record<string, () => ArrivedMessage> = {
   "is no WalletEvent": () => ({ ...at(5), bytes: Buffer.from("poison") }),
@@ -192,7 +145,7 @@ test.for(Object.keys(unreadable))(
     const message = { ...(unreadable[name]?.() ?? at(1)), origin };
     await bed.ingestion.ingest([...messages.slice(0, 4), message, ...messages.slice(5)]);
     await bed.ingestion.ingest([message]);
-    expect(await readCompleteness(bed.pool)).toMatchObject({
+    expect(await bed.completeness()).toMatchObject({
       completeTo: 4n,
       missing: [{ first: 5n, last: 5n }],
       parkedCount: 1n,
@@ -211,7 +164,7 @@ test("an event that the database refuses is parked alone, and its neighbours go 
   await bed.owner`alter table entries add constraint refused check (request_id <> 'request 7')`;
   await bed.ingestion.ingest(messages);
   await bed.owner`alter table entries drop constraint refused`;
-  expect(await readCompleteness(bed.pool)).toMatchObject({
+  expect(await bed.completeness()).toMatchObject({
     completeTo: 6n,
     highestPosition: 15n,
     missing: [{ first: 7n, last: 7n }],
@@ -222,16 +175,16 @@ test("an event that the database refuses is parked alone, and its neighbours go 
   expect(parked?.reason).toContain("The database refuses it");
   const parts = { pool: bed.pool, ingestion: bed.ingestion, now: Date.now };
   expect(await replayParkedEvent(parts, parked?.id ?? 0n)).toEqual({ outcome: "replayed" });
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 15n, parkedCount: 0n });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 15n, parkedCount: 0n });
 });
 
 test("what the database refuses for other reasons is an error, and parks nothing", async () => {
   await bed.owner`alter function ingest_events rename to ingest_events_away`;
   await expect(bed.ingestion.ingest(messages)).rejects.toThrow("does not exist");
   await bed.owner`alter function ingest_events_away rename to ingest_events`;
-  expect(await readCompleteness(bed.pool)).toMatchObject({ highestPosition: 0n, parkedCount: 0n });
+  expect(await bed.completeness()).toMatchObject({ highestPosition: 0n, parkedCount: 0n });
   await bed.ingestion.ingest(messages);
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 15n });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 15n });
 });
 
 test("a parked message is taken in once this release can read it, and only then", async () => {
@@ -252,11 +205,11 @@ test("a parked message is taken in once this release can read it, and only then"
     outcome: "refused",
     reason: expect.stringContaining("no WalletEvent"),
   });
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 2n, parkedCount: 2n });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 2n, parkedCount: 2n });
   expect(await replay(ids[1])).toEqual({ outcome: "replayed" });
   expect(await replay(ids[1])).toEqual({ outcome: "replayed" });
   expect(await replay(-1n)).toEqual({ outcome: "unknown" });
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 4n, parkedCount: 1n });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 4n, parkedCount: 1n });
 });
 
 test("a parked message that contradicts history stays parked, and stops nothing", async () => {
@@ -272,18 +225,17 @@ test("a parked message that contradicts history stays parked, and stops nothing"
     reason: expect.stringMatching(/^It contradicts what is known: position 2/),
   });
   await bed.ingestion.ingest(messages);
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 15n, stoppedReason: "" });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 15n, stoppedReason: "" });
 });
 
 test("a gap below many events is crossed to the end once it heals", async () => {
-  await bed.ingestion.ingest(messages);
-  await bed.clear();
-  await bed.ingestion.ingest([at(2)]);
-  // As many rows as several calls may look at, without decoding a hundred thousand events.
-  await bed.owner`
-    insert into events (position, transaction_id, occurred_at, hash, bytes)
-    select n, gen_random_uuid(), now(), sha256(n::text::bytea), ''
-    from generate_series(3, 120000) n`;
-  await bed.ingestion.ingest([at(1)]);
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 120_000n });
+  const long = createJournalMaker("long");
+  const wallet = long.createWallet();
+  for (let count = 0; count < 2_500; count += 1) long.fund(wallet, 1n);
+  for (let from = 1; from < 2_501; from += 500)
+    await bed.ingestion.ingest(long.messages.slice(from, from + 500));
+  expect(await bed.completeness()).toMatchObject({ completeTo: 0n, highestPosition: 2_501n });
+  await bed.ingestion.ingest(long.messages.slice(0, 1));
+  expect(await bed.completeness()).toMatchObject({ completeTo: 2_501n, missing: [] });
+  expect((await bed.owner`select position from waiting_events`).length).toBe(0);
 });

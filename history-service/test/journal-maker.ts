@@ -103,7 +103,7 @@ export function createJournalMaker(seed: string): JournalMaker {
     for (const [id, after] of became) wallets.set(id, { ...after, head });
     hashes.push(head);
     const origin = { topic: "test", partition: 0, offset: position };
-    messages.push({ position, bytes, journalHash: undefined, origin });
+    messages.push({ position, bytes, journalHash: undefined, origin, confirmed: false });
     return transactionId;
   }
 

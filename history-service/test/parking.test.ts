@@ -1,7 +1,6 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { readCompleteness } from "../src/completeness.ts";
 import { type ArrivedMessage, listParked, noteReplay } from "../src/parked-event-store.ts";
 import { createJournalMaker } from "./journal-maker.ts";
 import { createHistoryBed, type HistoryBed } from "./test-history.ts";
@@ -27,7 +26,7 @@ beforeEach(async () => {
 
 function poison(offset: bigint, value: Uint8Array = Buffer.from("poison")): ArrivedMessage {
   const origin = { topic: "wallet-events", partition: 0, offset };
-  return { position: 99n, bytes: value, journalHash: undefined, origin };
+  return { position: 99n, bytes: value, journalHash: undefined, origin, confirmed: false };
 }
 
 test("a wallet id that Postgres cannot store is parked, and its batch goes in", async () => {
@@ -35,7 +34,7 @@ test("a wallet id that Postgres cannot store is parked, and its batch goes in", 
   for (const change of event.changes) change.walletId = "a\0b";
   const message = poison(7n, toBinary(WalletEventSchema, event));
   await bed.ingestion.ingest([message, ...messages]);
-  expect(await readCompleteness(bed.pool)).toMatchObject({ completeTo: 4n, parkedCount: 1n });
+  expect(await bed.completeness()).toMatchObject({ completeTo: 4n, parkedCount: 1n });
 });
 
 test("a message is logged when it is parked, and not when it comes again", async () => {
@@ -48,7 +47,7 @@ test("another message at the offset of a parked one, on a topic made anew, is pa
   await bed.ingestion.ingest([poison(7n)]);
   await bed.ingestion.ingest([poison(7n, Buffer.from("another"))]);
   await bed.ingestion.ingest([poison(7n), poison(7n, Buffer.from("another"))]);
-  expect(await readCompleteness(bed.pool)).toMatchObject({ parkedCount: 2n });
+  expect(await bed.completeness()).toMatchObject({ parkedCount: 2n });
 });
 
 test("reasons are kept in a storable form, and cut", async () => {
@@ -105,5 +104,5 @@ test("a message that was replayed stays replayed, whatever a later try ends in",
   await note({ reason: "a slower try" });
   const [after] = (await bed.pool.read((sql) => listParked(sql, 0n, 1))).shown;
   expect(after).toMatchObject({ replayedAt, reason: parked?.reason });
-  expect(await readCompleteness(bed.pool)).toMatchObject({ parkedCount: 0n });
+  expect(await bed.completeness()).toMatchObject({ parkedCount: 0n });
 });

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readCompleteness } from "../src/completeness.ts";
 import type { EventIngestion } from "../src/event-ingestion.ts";
 import type { ArrivedMessage } from "../src/parked-event-store.ts";
 import { createJournalMaker, type JournalMaker } from "./journal-maker.ts";
@@ -76,7 +75,7 @@ test("whatever the order and however often events arrive, the tables end the sam
       await bed.ingestion.ingest(shuffle(messages, keys));
       expect(await tables()).toEqual(inOrder);
       const completeness = { completeTo: BigInt(messages.length), missing: [], parkedCount: 0n };
-      expect(await readCompleteness(bed.pool)).toMatchObject(completeness);
+      expect(await bed.completeness()).toMatchObject(completeness);
       await expectBalances(wallets);
     }),
     { numRuns: 60 },

@@ -6,13 +6,17 @@ import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/pos
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import postgres from "postgres";
 import { createTestDatabase, type TestDatabase } from "../../e2e/src/test-database.ts";
+import { readCompleteness } from "../src/completeness.ts";
 import { createEventIngestion, type EventIngestion } from "../src/event-ingestion.ts";
 import { readProgress } from "../src/event-store.ts";
+import { createJournalReader } from "../src/journal-reader.ts";
+import { createSourceHealth } from "../src/source-health.ts";
 import {
   type HistoryService,
   historyServiceSchema,
   startHistoryService,
 } from "../src/start-history-service.ts";
+import { createTestFeed, type TestFeed } from "./test-feed.ts";
 
 /** A migrated database of one test file's own, and the way into it. */
 export interface HistoryBed extends AsyncDisposable {
@@ -22,6 +26,10 @@ export interface HistoryBed extends AsyncDisposable {
   /** As the service's role. */
   readonly pool: DatabaseClient;
   readonly tail: PositionTail;
+  /** What the wallet-service tells of its journal; it cannot be asked unless messages are given. */
+  readonly feed: TestFeed;
+  /** As GetCompleteness tells it. */
+  completeness(): ReturnType<typeof readCompleteness>;
   /** A new one after each `clear`. */
   readonly ingestion: EventIngestion;
   /** What was logged: level and message. */
@@ -32,7 +40,14 @@ export interface HistoryBed extends AsyncDisposable {
   clear(): Promise<void>;
 }
 
-const appendOnly = ["events", "entries", "account_entries", "account_totals", "parked_events"];
+const appendOnly = [
+  "events",
+  "late_journal_hashes",
+  "entries",
+  "account_entries",
+  "account_totals",
+  "parked_events",
+];
 const quiet = createLogger("test", { level: "silent", format: "json" });
 
 /** Makes a database and migrates it. */
@@ -68,8 +83,11 @@ export async function createHistoryBed(): Promise<HistoryBed> {
     const logged: string[] = [];
     const sink = { write: (line: string) => void logged.push(lineOf(line)) };
     const logger = createLogger("test", { level: "debug", format: "json" }, sink);
+    const feed = createTestFeed();
+    const journal = createJournalReader(feed.transport, quiet);
+    const source = createSourceHealth(Date.now);
     const replica = (): EventIngestion =>
-      createEventIngestion({ writer: client(1), tail, now: Date.now, logger });
+      createEventIngestion({ writer: client(1), tail, journal, now: Date.now, logger });
     let ingestion = replica();
     return {
       database,
@@ -79,10 +97,13 @@ export async function createHistoryBed(): Promise<HistoryBed> {
       get ingestion() {
         return ingestion;
       },
+      feed,
+      completeness: () => readCompleteness({ pool, journal, source, now: Date.now }),
       logged,
       replica,
       async clear() {
         await clear(owner);
+        feed.messages = undefined;
         ingestion = replica();
       },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
@@ -128,7 +149,7 @@ async function clear(owner: HistoryBed["owner"]): Promise<void> {
     appendOnly.map((table) => `alter table ${table} ${change} trigger append_only;`).join("");
   await owner.unsafe(`
     ${each("disable")}
-    truncate ${appendOnly.join()}, parked_event_replays;
+    truncate ${appendOnly.join()}, waiting_events, parked_event_replays;
     update completeness set complete_to = 0, stopped_reason = null, stopped_at = null;
     ${each("enable always")}`);
 }

@@ -147,6 +147,7 @@ function withDefaults(handlers: WalletHandlers = {}): ServiceImpl<typeof WalletS
     listCurrencies: notHere,
     listAccounts: notHere,
     subscribeEvents: notHere,
+    getLastPosition: notHere,
     snapshotWallets: notHere,
     ...handlers,
   };

@@ -10,14 +10,18 @@ import {
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { eventsBehind, type JournalEvent, readJournal } from "../change-feed.ts";
 import { CommandFault } from "../command-outcome.ts";
+import { lastPosition } from "../journal-store.ts";
 import type { WalletEngine } from "../wallet-engine.ts";
 import { faultError } from "../wallet-errors.ts";
 import type { RecordedWallet } from "../wallet-events.ts";
 import { snapshotWallets } from "../wallet-snapshot.ts";
 import { walletMessage } from "./messages.ts";
-import { orUnavailableStream } from "./reads.ts";
+import { orUnavailable, orUnavailableStream } from "./reads.ts";
 
-type Handlers = Pick<ServiceImpl<typeof WalletService>, "subscribeEvents" | "snapshotWallets">;
+type Handlers = Pick<
+  ServiceImpl<typeof WalletService>,
+  "subscribeEvents" | "getLastPosition" | "snapshotWallets"
+>;
 
 // Each may hold a page of the journal for hours. Who needs more readers has Kafka.
 const feedsOpenMax = 100;
@@ -40,6 +44,10 @@ export function eventRpc(parts: WalletEngine): Handlers {
       for await (const segment of orUnavailableStream(segments)) {
         for (const event of eventsBehind(segment, afterPosition)) yield feedEvent(event, asBytes);
       }
+    },
+
+    async getLastPosition() {
+      return { position: await orUnavailable(parts.pool.read(lastPosition)) };
     },
 
     async *snapshotWallets() {

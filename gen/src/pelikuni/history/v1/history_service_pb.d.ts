@@ -880,7 +880,7 @@ export declare type GetCompletenessResponse = Message<"pelikuni.history.v1.GetCo
   completeTo: bigint;
 
   /**
-   * The highest position that is there.
+   * The highest position that has arrived; what lies above complete_to waits for what is missing before it.
    *
    * @generated from field: int64 highest_position = 2;
    */
@@ -901,7 +901,8 @@ export declare type GetCompletenessResponse = Message<"pelikuni.history.v1.GetCo
   occurredAt?: Timestamp | undefined;
 
   /**
-   * Milliseconds between that event and its storing: how far behind history was then.
+   * How far behind the wallet-service history is: milliseconds since its first event that history lacks occurred, 0 when
+   * it lacks none. 0 as well, and without meaning, while wallet_service_position is absent.
    *
    * @generated from field: int64 lag_ms = 5;
    */
@@ -915,11 +916,32 @@ export declare type GetCompletenessResponse = Message<"pelikuni.history.v1.GetCo
   parkedCount: bigint;
 
   /**
-   * Set when ingestion has stopped, because a known position arrived with other bytes: why.
+   * Set when ingestion has stopped, because history and the wallet-service's journal contradict each other: why.
    *
    * @generated from field: string stopped_reason = 7;
    */
   stoppedReason: string;
+
+  /**
+   * The last position of the wallet-service's journal; absent when the wallet-service could not be asked.
+   *
+   * @generated from field: optional int64 wallet_service_position = 8;
+   */
+  walletServicePosition?: bigint | undefined;
+
+  /**
+   * Why the source of events cannot be read at present; empty while it can. Another replica may fare better.
+   *
+   * @generated from field: string source_error = 9;
+   */
+  sourceError: string;
+
+  /**
+   * Since when it cannot be read.
+   *
+   * @generated from field: google.protobuf.Timestamp source_failing_since = 10;
+   */
+  sourceFailingSince?: Timestamp | undefined;
 };
 
 /**

@@ -1664,6 +1664,40 @@ export declare type SubscribeEventsResponse = Message<"pelikuni.wallet.v1.Subscr
 export declare const SubscribeEventsResponseSchema: GenMessage<SubscribeEventsResponse>;
 
 /**
+ * Asks for the journal's last position.
+ *
+ * @generated from message pelikuni.wallet.v1.GetLastPositionRequest
+ */
+export declare type GetLastPositionRequest = Message<"pelikuni.wallet.v1.GetLastPositionRequest"> & {
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.GetLastPositionRequest.
+ * Use `create(GetLastPositionRequestSchema)` to create a new message.
+ */
+export declare const GetLastPositionRequestSchema: GenMessage<GetLastPositionRequest>;
+
+/**
+ * How far the journal has come.
+ *
+ * @generated from message pelikuni.wallet.v1.GetLastPositionResponse
+ */
+export declare type GetLastPositionResponse = Message<"pelikuni.wallet.v1.GetLastPositionResponse"> & {
+  /**
+   * The position of its last event; 0 while it is empty.
+   *
+   * @generated from field: int64 position = 1;
+   */
+  position: bigint;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.GetLastPositionResponse.
+ * Use `create(GetLastPositionResponseSchema)` to create a new message.
+ */
+export declare const GetLastPositionResponseSchema: GenMessage<GetLastPositionResponse>;
+
+/**
  * Asks for all wallets at one position.
  *
  * @generated from message pelikuni.wallet.v1.SnapshotWalletsRequest
@@ -2072,6 +2106,16 @@ export declare const WalletService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeEventsRequestSchema;
     output: typeof SubscribeEventsResponseSchema;
+  },
+  /**
+   * Tells how far the journal has come: whoever copies it knows what he lacks.
+   *
+   * @generated from rpc pelikuni.wallet.v1.WalletService.GetLastPosition
+   */
+  getLastPosition: {
+    methodKind: "unary";
+    input: typeof GetLastPositionRequestSchema;
+    output: typeof GetLastPositionResponseSchema;
   },
   /**
    * Streams all wallets as they were at one position of the journal, for reconciliation: first the position, then the

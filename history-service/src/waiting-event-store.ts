@@ -1,0 +1,126 @@
+import type { Sql } from "@pelikuni/runtime/postgres";
+import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
+import type { EventHashes } from "./arrived-events.ts";
+import type { PositionRange } from "./event-store.ts";
+import type { ArrivedMessage } from "./parked-event-store.ts";
+
+/** A message that says its position. */
+export interface PlacedMessage extends ArrivedMessage {
+  readonly position: bigint;
+}
+
+/**
+ * Keeps messages whose events cannot be taken in yet; those that wait already change nothing.
+ *
+ * @returns the position that history is complete to, and whether it can go on with what waits
+ * @throws PostgresError, of which `throwStopped` tells the meaning
+ */
+export async function keepWaiting(
+  sql: Sql,
+  messages: readonly PlacedMessage[],
+): Promise<{ completeTo: bigint; goesOn: boolean }> {
+  const column = (value: (message: PlacedMessage) => Parameters<typeof arrayLiteral>[0][number]) =>
+    arrayLiteral(messages.map(value));
+  const rows = await sql<{ completeTo: bigint; goesOn: boolean }[]>`
+    select complete_to as "completeTo", goes_on as "goesOn" from keep_waiting(
+      ${column(({ position }) => position)},
+      ${Buffer.concat(messages.map(({ bytes }) => bytes))},
+      ${column(({ bytes }) => BigInt(bytes.length))},
+      ${column(({ journalHash }) => journalHash ?? null)},
+      ${column(({ confirmed }) => String(confirmed))},
+      ${column(({ origin }) => origin.topic)},
+      ${column(({ origin }) => BigInt(origin.partition))},
+      ${column(({ origin }) => origin.offset)}
+    )`;
+  const [kept] = rows;
+  if (kept === undefined) throw new Error("A function that returns a row returned none.");
+  return kept;
+}
+
+const bytesPerReadMax = 8 * 1024 * 1024;
+
+/** Reads what waits up to a position, in order; as many as allowed, and at least one. */
+export async function readWaiting(
+  sql: Sql,
+  upTo: bigint,
+  countMax: number,
+): Promise<PlacedMessage[]> {
+  const rows = await sql<
+    (Omit<PlacedMessage, "origin"> & ArrivedMessage["origin"] & { journalHash: Uint8Array })[]
+  >`
+    select position, journal_hash as "journalHash", bytes, confirmed, topic, partition,
+      message_offset as "offset"
+    from (
+      select w.*, sum(octet_length(w.bytes)) over (order by w.position, w.hash, w.journal_hash)
+        - octet_length(w.bytes) as before
+      from (
+        select position, hash, journal_hash, bytes, confirmed, topic, partition, message_offset
+        from waiting_events where position <= ${upTo}
+        order by position, hash, journal_hash limit ${countMax}
+      ) w
+    ) measured
+    where before < ${bytesPerReadMax} order by position`;
+  return rows.map(({ topic, partition, offset, journalHash, position, bytes, confirmed }) => ({
+    position,
+    bytes,
+    journalHash: journalHash.length > 0 ? journalHash : undefined,
+    confirmed,
+    origin: { topic, partition, offset },
+  }));
+}
+
+/** Removes events from those that wait. */
+export async function removeWaiting(
+  sql: Sql,
+  events: readonly (EventHashes & { readonly position: bigint })[],
+): Promise<void> {
+  await sql`
+    delete from waiting_events w
+    using unnest(
+      ${arrayLiteral(events.map(({ position }) => position))}::bigint[],
+      ${arrayLiteral(events.map(({ hash }) => hash))}::bytea[],
+      ${arrayLiteral(events.map(({ journalHash }) => journalHash ?? null))}::bytea[]
+    ) as a (position, hash, journal_hash)
+    where w.position = a.position and w.hash = a.hash
+      and w.journal_hash = coalesce(a.journal_hash, '')`;
+}
+
+// So many waiting events are looked at: behind a gap there may be any number.
+const eventsLookedThroughMax = 100_000;
+
+/**
+ * Finds the positions that are missing before those that wait, lowest first, as far as they lie
+ * before the next 100,000 events.
+ */
+export async function findMissingBefore(
+  sql: Sql,
+  completeTo: bigint,
+  rangesMax: number,
+): Promise<PositionRange[]> {
+  return await sql<PositionRange[]>`
+    select n.before + 1 as first, n.position - 1 as last
+    from (
+      select e.position,
+        lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
+      from (
+        select w.position from waiting_events w where w.position > ${completeTo}
+        order by w.position limit ${eventsLookedThroughMax}
+      ) e
+    ) n
+    where n.position > n.before + 1 order by n.position limit ${rangesMax}`;
+}
+
+/** The first position behind another one that waits; undefined when none does. */
+export async function readFirstWaiting(sql: Sql, behind: bigint): Promise<bigint | undefined> {
+  const rows = await sql<{ position: bigint | null }[]>`
+    select min(position) as position from waiting_events where position > ${behind}`;
+  return rows[0]?.position ?? undefined;
+}
+
+/** The highest position that has arrived; 0 while there is none. */
+export async function readHighestPosition(sql: Sql): Promise<bigint> {
+  const rows = await sql<{ position: bigint }[]>`
+    select greatest(complete_to, (select max(position) from waiting_events)) as position
+    from completeness`;
+  return rows[0]?.position ?? 0n;
+}
