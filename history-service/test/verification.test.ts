@@ -120,7 +120,8 @@ test("an entry moved to another event's position is found", async () => {
 
 test("an entry removed in the middle of a trail is found and named", async () => {
   await tamper(bed, (sql) => sql`delete from entries where wallet_id = ${bob} and version = 4`);
-  expect(await findInWallet(bob)).toMatchObject({ walletId: bob, version: 4n });
+  const description = "This version is missing.";
+  expect(await findInWallet(bob)).toMatchObject({ walletId: bob, version: 4n, description });
   expect(await findInJournal()).toEqual([
     expect.objectContaining({
       walletId: bob,
@@ -308,6 +309,17 @@ test("a journal made anew with a wrong balance is found by the sum of the amount
     position: 14n,
     version: 10n,
     description: "The balance before and the amount do not add up to the balance.",
+  });
+});
+
+test("a journal made anew with a wrong version is found by the count of versions", async () => {
+  await forgeLast((event) => {
+    for (const change of event.changes) change.version += 1n;
+  });
+  expect(await findInWallet(bob)).toMatchObject({
+    position: 14n,
+    version: 10n,
+    description: "The event does not change the wallet to this version.",
   });
 });
 
