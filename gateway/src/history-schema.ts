@@ -228,6 +228,6 @@ export const getTransaction = {
   querystring: Type.Object(minPosition),
   response: {
     200: json("The transaction.", transactionSchema, {}),
-    ...problems(400, 404, 503, 504),
+    ...problems(400, 404, 500, 503, 504),
   },
 };

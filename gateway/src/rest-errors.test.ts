@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { rpcError } from "@pelikuni/runtime/rpc-errors";
 import { expect, test } from "vitest";
-import { problemBody, refusalOfRpc, statusOfCode } from "./rest-errors.ts";
+import { inTermsOf, problemBody, refusalOfRpc, statusOfCode } from "./rest-errors.ts";
 
 test.each([
   [Code.InvalidArgument, "SAME_WALLET", 400, "Cannot transfer to the same wallet"],
@@ -46,6 +46,39 @@ test("fields are blamed by their names in REST", () => {
       { field: "user_id", detail: "must not be empty" },
     ],
   });
+});
+
+test("fields that the contract keeps in messages of their own stand at the top of a body", () => {
+  const names = {
+    "details.reference": "reference",
+    'details.metadata["a"]': 'metadata["a"]',
+    "settings.limits.single_transfer_max": "limits.single_transfer_max",
+    update_mask: "body",
+    "legs[0].from.account": "legs[0].from.account",
+  };
+  for (const [field, name] of Object.entries(names)) {
+    const violations = [{ field, description: "is wrong" }];
+    const invalid = { code: Code.InvalidArgument, reason: "INVALID_FIELD", message: "" };
+    const { errors } = refusalOfRpc(rpcError({ ...invalid, violations }));
+    expect(errors).toEqual([{ field: name, detail: "is wrong" }]);
+  }
+});
+
+test("a route may name fields and answer conflicts in its own terms, and nothing else", async () => {
+  const terms = { fields: { "payments[0].amount": "amount" }, conflictStatus: 409 };
+  const told = (error: unknown): Promise<unknown> =>
+    inTermsOf(terms, Promise.reject(error)).catch((refusal: unknown) => refusal);
+  const invalid = { code: Code.InvalidArgument, reason: "INVALID_FIELD", message: "" };
+  const violations = [{ field: "payments[0].amount", description: "is wrong" }];
+  expect(await told(rpcError({ ...invalid, violations }))).toMatchObject({
+    status: 400,
+    errors: [{ field: "amount", detail: "is wrong" }],
+  });
+  const conflict = { code: Code.Aborted, reason: "VERSION_CONFLICT", message: "Other version" };
+  expect(await told(rpcError(conflict))).toMatchObject({ status: 409 });
+  expect(refusalOfRpc(rpcError(conflict)).status).toBe(412);
+  const away = rpcError({ code: Code.Unavailable, reason: "OVERLOADED", message: "Busy" });
+  expect(await told(away)).toBe(away);
 });
 
 test("a description that is a whole sentence is the detail as it stands", () => {
