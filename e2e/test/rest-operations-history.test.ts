@@ -23,7 +23,7 @@ let last: RestAnswer;
 const captureDetails = {
   reference: "=order-7",
   description: "A table, oak",
-  metadata: { shop: "12" },
+  metadata: { shop: "12", constructor: "none" },
 };
 const noDetails = { reference: "", description: "", metadata: {} };
 
@@ -167,7 +167,9 @@ test("a statement lists the operations, and as CSV has their columns at the end"
   const rows = String(csv.body).split("\r\n");
   expect(rows[0]).toMatch(/,user_id,reference,description,metadata,hold_id,reverses_transac/);
   const capture = rows.find((row) => row.includes(transactionOf(captured)));
-  expect(capture).toMatch(`,"'=order-7","A table, oak","{""shop"":""12""}",${holdId},`);
+  expect(capture).toMatch(
+    `,"'=order-7","A table, oak","{""shop"":""12"",""constructor"":""none""}",${holdId},`,
+  );
   const refund = rows.find((row) => row.endsWith(`,${transactionOf(captured)}`));
   expect(refund).toContain(`"refund",,,,${transactionOf(captured)}`);
 });

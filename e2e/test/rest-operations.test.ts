@@ -168,15 +168,14 @@ test("closing sweeps what is left, and answers the closed wallet", async () => {
 test("PATCH changes what it names, and the wallet shows it where there is something", async () => {
   const path = `/wallets/${alice.id}`;
   const patch = (body: object): Asked => ({ method: "PATCH", path, body });
-  const first = await bed.done(
-    patch({ metadata: { tier: "gold", "a/b": "" }, limits: { single_transfer_max: 25 } }),
-  );
+  const metadata = { tier: "gold", "a/b": "", constructor: "c", toString: "t", ключ: "値" };
+  const first = await bed.done(patch({ metadata, limits: { single_transfer_max: 25 } }));
   expect(first.headers.get("etag")).toBe('"2"');
   expect(first.body).toEqual({
     ...alice,
     version: 2,
     update_time: expect.any(String),
-    metadata: { tier: "gold", "a/b": "" },
+    metadata,
     limits: { single_transfer_max: "25.0000" },
   });
   expect(await bed.read(alice)).toEqual(first.body);
