@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { EventAudit } from "../test/event-audit.ts";
 import { type Lag, MemoryLedger } from "../test/memory-ledger.ts";
 import { createStepRequests, type ModelRequest } from "../test/model-requests.ts";
@@ -82,9 +82,9 @@ test("groups of all operations answer like one after the other, and keep every i
       for (const group of [...opening, ...history]) play.send(group);
       play.end();
     }),
-    { numRuns: 2_000 },
+    { numRuns: inject("groupHistories") },
   );
-}, 240_000);
+}, 1_200_000);
 
 test("what requests looked at is compared, absent wallets and those of refusals too", () => {
   const ledger = new MemoryLedger();

@@ -150,7 +150,7 @@ function holdOf(
   model: WalletModel,
   { hold, versionError }: { hold: number; versionError: bigint | undefined },
 ): { holdId: string; expectedVersion?: bigint } {
-  const holdId = pick([...model.holds.keys()], hold);
+  const holdId = pick([...model.holds.keys()].toReversed(), hold);
   const walletId = model.holds.get(holdId)?.walletId ?? "";
   const [expected] = expectedOf(model, walletId, versionError).expected ?? [];
   return { holdId, ...(expected && { expectedVersion: expected.version }) };

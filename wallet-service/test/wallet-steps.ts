@@ -88,7 +88,8 @@ export const unknown = -1;
 
 const lengthMaxMs = 31 * 86_400_000;
 const numbers = fc.oneof(
-  { weight: 30, arbitrary: fc.nat({ max: 23 }) },
+  { weight: 15, arbitrary: fc.nat({ max: 3 }) },
+  { weight: 15, arbitrary: fc.nat({ max: 23 }) },
   { weight: 1, arbitrary: fc.constant(unknown) },
 );
 const units = fc.oneof(
@@ -149,7 +150,7 @@ const holds = fc.oneof(
       wallet: numbers,
       units,
       lengthMs: fc.oneof(
-        { weight: 4, arbitrary: fc.integer({ min: 1, max: 20_000 }) },
+        { weight: 6, arbitrary: fc.integer({ min: 1, max: 12_000 }) },
         { weight: 4, arbitrary: fc.integer({ min: 1, max: lengthMaxMs }) },
         { weight: 1, arbitrary: fc.integer({ min: -5_000, max: 0 }) },
         { weight: 1, arbitrary: fc.integer({ min: lengthMaxMs, max: lengthMaxMs + 6_000 }) },
