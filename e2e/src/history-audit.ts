@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Audit, OwnerSql } from "./journal-audit.ts";
+import type { Side } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import type { Audit, JournalEvent, OwnerSql } from "./journal-audit.ts";
 
 interface EventRow {
   readonly position: bigint;
@@ -15,8 +16,8 @@ interface EntryRow {
 const rowsPerPage = 1_000;
 
 /**
- * Holds history's tables against the journal: every event exactly once with the same bytes, and
- * every change of it exactly one entry.
+ * Holds history's tables against the journal: every event exactly once with the same bytes, every
+ * change of it exactly one entry, and every leg of an account too.
  *
  * @param owner of history's database
  * @returns one sentence for each thing that is wrong
@@ -43,7 +44,41 @@ export async function auditHistory(owner: OwnerSql, { events }: Audit): Promise<
       findings.push(`position ${position}: its entries are ${found}, its changes ${changes}`);
     }
   }
+  findings.push(...(await auditAccountEntries(owner, events)));
   return findings;
+}
+
+async function auditAccountEntries(
+  owner: OwnerSql,
+  events: readonly JournalEvent[],
+): Promise<string[]> {
+  const expected = new Set(
+    events.flatMap(({ position, event }) =>
+      event.legs.flatMap(({ from, to, amount, currency }, index) => [
+        ...accountText({ position, index, side: from }, `-${amount} ${currency}`),
+        ...accountText({ position, index, side: to }, `${amount} ${currency}`),
+      ]),
+    ),
+  );
+  const rows = owner<{ text: string }[]>`
+    select concat_ws(' ', position, leg_index, account, amount, currency) as text
+    from account_entries`;
+  const findings: string[] = [];
+  for await (const page of rows.cursor(rowsPerPage)) {
+    for (const { text } of page) {
+      if (!expected.delete(text)) findings.push(`account entry ${text}: not in the journal`);
+    }
+  }
+  for (const text of expected) findings.push(`account entry ${text}: not in history`);
+  return findings;
+}
+
+function accountText(
+  end: { readonly position: bigint; readonly index: number; readonly side: Side | undefined },
+  money: string,
+): string[] {
+  const { position, index, side } = end;
+  return side?.side.case === "account" ? [`${position} ${index} ${side.side.value} ${money}`] : [];
 }
 
 async function readEntries(owner: OwnerSql): Promise<Map<bigint, string[]>> {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type WalletEvent, WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import type postgres from "postgres";
+import { auditItems } from "./item-audit.ts";
 import { auditRequestKeys, auditWallets } from "./table-audit.ts";
 import { createTrails, type WalletTrail } from "./trail-audit.ts";
 
@@ -66,6 +67,7 @@ export async function auditDatabase(owner: OwnerSql): Promise<Audit> {
   }
   await auditWallets(owner, trails.byWallet, findings);
   await auditRequestKeys(owner, events, findings);
+  await auditItems(owner, events, trails, findings);
   return { findings, segments, events, trails: trails.byWallet };
 }
 

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { clone, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type WalletEvent, WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
-import type { JournalEvent, OwnerSql } from "./journal-audit.ts";
+import type postgres from "postgres";
+import { type Audit, auditDatabase, type JournalEvent, type OwnerSql } from "./journal-audit.ts";
 
 const positionBytes = 8;
 
@@ -40,6 +41,26 @@ export async function forgeEvent(
   for (const [walletId, head] of heads) {
     await owner`update wallets set head = ${head} where id = ${walletId}`;
   }
+}
+
+class RolledBack extends Error {}
+
+/** Audits what is left after a tampering, which is then undone. */
+export async function auditAfter(
+  owner: postgres.Sql<{ bigint: bigint }>,
+  tamper: (sql: OwnerSql) => Promise<unknown>,
+): Promise<Audit> {
+  let found: Audit | undefined;
+  const undone = owner.begin(async (sql) => {
+    await tamper(sql);
+    found = await auditDatabase(sql);
+    throw new RolledBack();
+  });
+  await undone.catch((error: unknown) => {
+    if (!(error instanceof RolledBack)) throw error;
+  });
+  if (found === undefined) throw new Error("Nothing was audited.");
+  return found;
 }
 
 function encodeWithHeads(event: WalletEvent, heads: Map<string, Buffer>): Uint8Array {

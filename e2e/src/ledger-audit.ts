@@ -1,4 +1,6 @@
+import { HoldStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { auditAnswers } from "./answer-audit.ts";
+import { holdOf } from "./hold-audit.ts";
 import type { Audit, JournalEvent } from "./journal-audit.ts";
 import { type Attempt, describeOrder, type Ledger, type Order } from "./ledger.ts";
 import { contentOf, contentOfEvent } from "./order-content.ts";
@@ -148,6 +150,8 @@ function auditOwners(
     if ("acknowledged" in outcome || unknown) counts.most += 1;
   }
   for (const { position, event } of events) {
+    // The service's own doing.
+    if (holdOf(event)?.status === HoldStatus.EXPIRED) continue;
     const content = contentOfEvent(event);
     if (event.requestId === "") {
       const counts = withoutKey.get(content);

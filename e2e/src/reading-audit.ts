@@ -1,3 +1,4 @@
+import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { Ledger, Reading } from "./ledger.ts";
 import { amountText } from "./money-units.ts";
 import type { WalletTrail } from "./trail-audit.ts";
@@ -39,9 +40,11 @@ function auditReading(
     complain(`version ${version} is not in the journal`);
     return;
   }
-  const { balance } = wallet;
-  const expected = amountText(state.units);
-  if (balance !== expected) complain(`${balance} at version ${version}, which has ${expected}`);
+  const { balance, held, status } = wallet;
+  const read = `${balance}, held ${held}, ${WalletStatus[status]}`;
+  const amounts = `${amountText(state.units)}, held ${amountText(state.heldUnits)}`;
+  const expected = `${amounts}, ${WalletStatus[state.status]}`;
+  if (read !== expected) complain(`${read} at version ${version}, which has ${expected}`);
   if (version < acknowledged) {
     complain(`version ${version}, after version ${acknowledged} was acknowledged`);
   }

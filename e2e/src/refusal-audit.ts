@@ -44,10 +44,12 @@ function unjustified(
   const { units, expectedVersion } = order;
   const states = statesDuring(payer.versions, startMs, endMs);
   if (reason === "INSUFFICIENT_BALANCE") {
-    if (states.some((state) => state.units < units)) return undefined;
-    const least = states.reduce((one, other) => (other.units < one.units ? other : one));
+    if (states.some((state) => availableUnits(state) < units)) return undefined;
+    const least = states.reduce((one, other) => {
+      return availableUnits(other) < availableUnits(one) ? other : one;
+    });
     const place = `version ${payer.versions.indexOf(least)}, position ${least.position}`;
-    return `wallet ${from} had ${amountText(least.units)} or more all the time (${place})`;
+    return `wallet ${from} had ${amountText(availableUnits(least))} or more all the time (${place})`;
   }
   if (reason === "VERSION_CONFLICT" && expectedVersion !== undefined) {
     const expected = payer.versions[Number(expectedVersion)];
@@ -55,6 +57,10 @@ function unjustified(
     return others ? undefined : `wallet ${from} had that version all the time`;
   }
   return "nothing justifies this reason";
+}
+
+function availableUnits({ units, heldUnits }: WalletVersion): bigint {
+  return units - heldUnits;
 }
 
 function statesDuring(

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { JournalEvent, OwnerSql } from "./journal-audit.ts";
 import { amountText } from "./money-units.ts";
 import type { WalletTrail } from "./trail-audit.ts";
@@ -10,6 +11,7 @@ interface WalletRow {
   balance: string;
   held: string;
   status: string;
+  transferLimit: string | null;
   version: bigint;
   head: Buffer;
   createTime: Date;
@@ -17,7 +19,7 @@ interface WalletRow {
 }
 
 const lengthBytes = 4;
-const keyHexDigits = 32;
+const hashHexDigits = 32;
 
 /** Compares the table of wallets with what the journal makes of each. */
 export async function auditWallets(
@@ -26,8 +28,8 @@ export async function auditWallets(
   findings: string[],
 ): Promise<void> {
   const rows = await owner<WalletRow[]>`
-    select id, user_id as "userId", currency, balance, held, status, version, head,
-      create_time as "createTime", update_time as "updateTime"
+    select id, user_id as "userId", currency, balance, held, status,
+      transfer_limit as "transferLimit", version, head, create_time as "createTime", update_time as "updateTime"
     from wallets`;
   const stored = new Set(rows.map(({ id }) => id));
   for (const [walletId, { versions }] of trails) {
@@ -46,8 +48,9 @@ export async function auditWallets(
       userId: trail.userId,
       currency: trail.currency,
       balance: amountText(latest.units),
-      held: amountText(0n),
-      status: "ACTIVE",
+      held: amountText(latest.heldUnits),
+      status: WalletStatus[latest.status],
+      transferLimit: latest.limitUnits === undefined ? null : amountText(latest.limitUnits),
       version: BigInt(trail.versions.length - 1),
       head: latest.head.toString("hex"),
       createTime: new Date(trail.createdAtMs).toISOString(),
@@ -70,6 +73,7 @@ const fieldNames = [
   "balance",
   "held",
   "status",
+  "transferLimit",
   "version",
   "head",
   "createTime",
@@ -93,7 +97,7 @@ export async function auditRequestKeys(
   const owners = new Map<string, bigint>();
   for (const { position, event } of events) {
     if (event.requestId === "") continue;
-    const key = keyOf(event.requestId);
+    const key = hashOfPair("", event.requestId);
     const earlier = owners.get(key);
     if (earlier !== undefined) {
       const text = `request_id ${event.requestId} was acted on at ${earlier} as well`;
@@ -112,13 +116,13 @@ export async function auditRequestKeys(
   }
 }
 
-/** The first 16 bytes of SHA-256 over the empty principal and the request_id, lengths in front. */
-function keyOf(requestId: string): string {
+/** The first 16 bytes of SHA-256 over two texts, their lengths in front, in hex. */
+export function hashOfPair(first: string, second: string): string {
   const hash = createHash("sha256");
-  for (const text of ["", requestId]) {
+  for (const text of [first, second]) {
     const length = Buffer.alloc(lengthBytes);
     length.writeUInt32BE(Buffer.byteLength(text));
     hash.update(length).update(text);
   }
-  return hash.digest("hex").slice(0, keyHexDigits);
+  return hash.digest("hex").slice(0, hashHexDigits);
 }

@@ -8,7 +8,7 @@ import {
   type JournalEvent,
   type OwnerSql,
 } from "../src/journal-audit.ts";
-import { forgeEvent } from "../src/journal-forgery.ts";
+import { auditAfter, forgeEvent } from "../src/journal-forgery.ts";
 import { createLedger } from "../src/ledger.ts";
 import { runLoad } from "../src/load.ts";
 import { createReplicaBed, type ReplicaBed } from "../src/replica-bed.ts";
@@ -119,7 +119,7 @@ test.for<[string, (sql: OwnerSql) => Promise<unknown>, RegExp]>([
     /request key 0000.*: its transaction .* is not in the journal/,
   ],
 ])("tampering with %s is named", async ([, tamper, finding]) => {
-  const { findings } = await auditAfter(tamper);
+  const { findings } = await auditAfter(bed.owner, tamper);
   expect(findings.join("\n")).toMatch(finding);
 });
 
@@ -160,7 +160,9 @@ test.for<[string, (event: WalletEvent) => void, RegExp]>([
   ["one change only", (event) => event.changes.pop(), /has 1 changes/],
 ])("an event forged with %s gives itself away", async ([, forge, finding]) => {
   const { position } = transferWithKey();
-  const { findings } = await auditAfter((sql) => forgeEvent(sql, audit.events, position, forge));
+  const { findings } = await auditAfter(bed.owner, (sql) =>
+    forgeEvent(sql, audit.events, position, forge),
+  );
   const named = findings.filter((each) => each.startsWith(`position ${position}:`));
   expect(named.join("\n")).toMatch(finding);
 });
@@ -178,20 +180,5 @@ function transferWithKey(): JournalEvent {
     ({ event }) => event.kind.case === "transferCompleted" && event.requestId !== "",
   );
   if (found === undefined) throw new Error("The run made no transfer with a request_id.");
-  return found;
-}
-
-class RolledBack extends Error {}
-
-/** Audits what is left after the tampering, which is then undone. */
-async function auditAfter(tamper: (sql: OwnerSql) => Promise<unknown>): Promise<Audit> {
-  let found: Audit | undefined;
-  const undone = bed.owner.begin(async (sql) => {
-    await tamper(sql);
-    found = await auditDatabase(sql);
-    throw new RolledBack();
-  });
-  await expect(undone).rejects.toThrow(RolledBack);
-  if (found === undefined) throw new Error("Nothing was audited.");
   return found;
 }
