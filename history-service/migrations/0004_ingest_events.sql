@@ -110,7 +110,7 @@ create function keep_waiting(
 )
 language plpgsql volatile as $$
 begin
-  -- Sorted, so that two replicas with the same events wait for each other instead of deadlocking.
+  -- They come in the order of positions: two replicas with the same events wait for each other instead of deadlocking.
   insert into waiting_events (position, hash, journal_hash, bytes, confirmed, topic, partition, message_offset)
     select a.position, sha256(a.bytes), coalesce(a.journal_hash, ''), a.bytes, a.confirmed, a.topic, a.partition,
       a.message_offset
@@ -120,7 +120,6 @@ begin
       from unnest(positions, lengths, journal_hashes, confirmed, topics, partitions, message_offsets) with ordinality
         as l (position, length, journal_hash, confirmed, topic, partition, message_offset, place)
     ) a
-    order by a.position, sha256(a.bytes), a.journal_hash
     on conflict do nothing;
   -- Under the lock, so that of two who bring neighbours the second sees that history can go on.
   complete_to := lock_completeness();

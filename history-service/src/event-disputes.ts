@@ -62,7 +62,7 @@ export function createEventDisputes(parts: EventDisputesParts): EventDisputes {
 
   async function compareOne(arrived: ArrivedEvent, stored: StoredHashes): Promise<void> {
     const { position } = stored;
-    if (isSame(stored, arrived.event)) return;
+    if (isSame(stored, arrived.event) || saysLess(arrived, stored)) return;
     const story =
       `position ${position} arrived with ${describe(arrived.event)}, ` +
       `and is known with ${describe(stored)}`;
@@ -124,6 +124,12 @@ export function createEventDisputes(parts: EventDisputesParts): EventDisputes {
       await dropWaiting(arrived);
     },
   };
+}
+
+/** Whether a message repeats an event and leaves out its segment's hash, which proves nothing. */
+function saysLess({ message, event }: ArrivedEvent, { hash }: StoredHashes): boolean {
+  const { journalHash } = event;
+  return !message.confirmed && journalHash === undefined && isSame(event, { hash, journalHash });
 }
 
 function describe({ hash, journalHash }: EventHashes): string {

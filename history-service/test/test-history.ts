@@ -9,8 +9,8 @@ import { createTestDatabase, type TestDatabase } from "../../e2e/src/test-databa
 import { readCompleteness } from "../src/completeness.ts";
 import { createEventIngestion, type EventIngestion } from "../src/event-ingestion.ts";
 import { readProgress } from "../src/event-store.ts";
-import { createJournalReader } from "../src/journal-reader.ts";
-import { createSourceHealth } from "../src/source-health.ts";
+import { createJournalReader, type JournalReader } from "../src/journal-reader.ts";
+import { createSourceHealth, type SourceHealth } from "../src/source-health.ts";
 import {
   type HistoryService,
   historyServiceSchema,
@@ -28,6 +28,9 @@ export interface HistoryBed extends AsyncDisposable {
   readonly tail: PositionTail;
   /** What the wallet-service tells of its journal; it cannot be asked unless messages are given. */
   readonly feed: TestFeed;
+  /** How the source of events fares, as a test says. */
+  readonly source: SourceHealth;
+  readonly journal: JournalReader;
   /** As GetCompleteness tells it. */
   completeness(): ReturnType<typeof readCompleteness>;
   /** A new one after each `clear`. */
@@ -98,12 +101,15 @@ export async function createHistoryBed(): Promise<HistoryBed> {
         return ingestion;
       },
       feed,
+      source,
+      journal,
       completeness: () => readCompleteness({ pool, journal, source, now: Date.now }),
       logged,
       replica,
       async clear() {
         await clear(owner);
         feed.messages = undefined;
+        feed.subscriptions = 0;
         ingestion = replica();
       },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
