@@ -10,7 +10,7 @@ function currenciesWith(variables: Record<string, string>): Record<string, numbe
 
 test("currencies have the decimals of ISO 4217 unless others are given", () => {
   const defaults = currenciesWith({});
-  expect(defaults).toEqual({ USD: 4, EUR: 2, GBP: 2, CHF: 2, JPY: 0 });
+  expect(defaults).toEqual({ USD: 4, EUR: 2, GBP: 2, CHF: 2, JPY: 0, KWD: 3 });
   const added = {
     APP__WALLET_SERVICE__CURRENCIES__POINTS__DECIMALS: "0",
     APP__WALLET_SERVICE__CURRENCIES__USD__DECIMALS: "2",
