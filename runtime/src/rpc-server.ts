@@ -146,8 +146,12 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const guard = createRpcGuard(limits, logger);
   const { descriptorSet } = options;
   const contract = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSet));
-  const interceptors = [guard.interceptor, createValidationInterceptor(contract)];
   const services = options.services.map(({ spec }) => spec);
+  const validation = createValidationInterceptor(
+    contract,
+    services.map(({ service }) => service),
+  );
+  const interceptors = [guard.interceptor, validation];
   const common = { ...limits, services, interceptors, logger };
   const grpc = await openGrpcPort({ ...common, ...options.grpc, descriptorSet });
   const routes = (router: ConnectRouter): void => {
