@@ -1,18 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { testRules } from "../../test/test-rules.ts";
 import { balanceMax, formatAmount, parseAmount, zero } from "../money.ts";
-import type { Outcome, WalletState } from "../wallet.ts";
-import { type Command, fund, transfer } from "./command.ts";
+import type { Decision, HoldState, Outcome, PostedTransaction, WalletState } from "../wallet.ts";
+import { type Basis, type Command, fund, transfer, withdraw } from "./command.ts";
 import { decide } from "./decide.ts";
 
 const nowMs = 1_764_000_000_000;
 
-const nothing = {
-  holdOf: () => undefined,
-  transactionOf: () => undefined,
-  reversedOf: () => [],
-  metadataOf: () => ({}),
-};
+/** What decides a command beside wallets. */
+interface Items {
+  readonly holds?: readonly HoldState[];
+  readonly transaction?: PostedTransaction;
+  readonly reversed?: readonly string[];
+}
 
 function wallet(id: string, balance: string, more: Partial<WalletState> = {}): WalletState {
   return {
@@ -34,10 +34,23 @@ function amount(text: string): typeof zero {
   return parseAmount(text) ?? zero;
 }
 
-function decideOn(wallets: WalletState[], command: Command, now = nowMs): Outcome {
-  const states = new Map(wallets.map((state) => [state.id, state]));
-  const walletOf = (walletId: string): WalletState | undefined => states.get(walletId);
-  return decide({ ...nothing, walletOf, rules: testRules, nowMs: now }, command);
+function decideOn(wallets: WalletState[], command: Command, items: Items = {}): Outcome {
+  const { holds = [], transaction, reversed = [] } = items;
+  const basis: Basis = {
+    walletOf: (id) => wallets.find((state) => state.id === id),
+    holdOf: (id) => holds.find((state) => state.id === id),
+    transactionOf: () => transaction,
+    reversedOf: () => reversed.map(amount),
+    metadataOf: () => ({ tier: "gold" }),
+    rules: testRules,
+    nowMs,
+  };
+  return decide(basis, command);
+}
+
+function decisionOf(outcome: Outcome): Decision {
+  if ("refusal" in outcome) throw new Error(outcome.refusal.reason);
+  return outcome.decision;
 }
 
 function changesOf(outcome: Outcome): string[] {
@@ -87,9 +100,9 @@ test("an event never happens before the last change of a wallet in it", () => {
   const later = nowMs + 60_000;
   const wallets = [wallet("a", "10"), wallet("b", "1", { updateTimeMs: later })];
   const outcome = decideOn(wallets, transfer("a", "b", amount("4")));
-  if ("refusal" in outcome) throw new Error(outcome.refusal.reason);
-  expect(outcome.decision.occurredAtMs).toBe(later);
-  for (const { after } of outcome.decision.changes) expect(after.updateTimeMs).toBe(later);
+  const { occurredAtMs, changes } = decisionOf(outcome);
+  expect(occurredAtMs).toBe(later);
+  for (const { after } of changes) expect(after.updateTimeMs).toBe(later);
 });
 
 describe("refusals", () => {
@@ -124,5 +137,153 @@ describe("refusals", () => {
     ["the funded wallet's version", fund("a", amount("1"), 3n)],
   ])("not for %s", (_, command) => {
     expect(decideOn(all, command)).toHaveProperty("decision");
+  });
+});
+
+describe("limits", () => {
+  const limited = wallet("a", "100", { transferLimit: amount("5") });
+  const all = [limited, wallet("b", "100")];
+  const expireTimeMs = nowMs + 1_000;
+
+  test.each<[string, Command, string]>([
+    ["a transfer of exactly the limit", transfer("a", "b", amount("5")), "ok"],
+    ["a transfer above it", transfer("a", "b", amount("5.0001")), "WALLET_LIMIT"],
+    ["a withdrawal above it", withdraw("a", amount("5.0001")), "WALLET_LIMIT"],
+    ["what comes in", transfer("b", "a", amount("50")), "ok"],
+    [
+      "a hold of exactly the limit",
+      { kind: "placeHold", holdId: "h", walletId: "a", amount: amount("5"), expireTimeMs },
+      "ok",
+    ],
+    [
+      "a hold above it",
+      { kind: "placeHold", holdId: "h", walletId: "a", amount: amount("5.0001"), expireTimeMs },
+      "WALLET_LIMIT",
+    ],
+    [
+      "the sweep at closing",
+      { kind: "closeWallet", walletId: "a", sweepTo: { walletId: "b" }, reason: "" },
+      "ok",
+    ],
+  ])("%s", (_, command, expected) => {
+    const outcome = decideOn(all, command);
+    expect("refusal" in outcome ? outcome.refusal.reason : "ok").toBe(expected);
+  });
+});
+
+describe("holds", () => {
+  const hold: HoldState = {
+    id: "h",
+    walletId: "a",
+    currency: "USD",
+    amount: amount("6"),
+    captured: amount("1"),
+    status: "OPEN",
+    createTimeMs: nowMs - 60_000,
+    expireTimeMs: nowMs,
+  };
+  const payer = wallet("a", "10", { held: amount("5") });
+  const payments = [{ to: { walletId: "b" }, amount: amount("2") }];
+
+  function capture(
+    keepRemaining: boolean,
+    expireTimeMs: number,
+    payee = wallet("b", "0"),
+  ): Outcome {
+    const command = { kind: "captureHold", holdId: "h", payments, keepRemaining } as const;
+    return decideOn([payer, payee], command, { holds: [{ ...hold, expireTimeMs }] });
+  }
+
+  test("a capture pays, and frees what is not kept", () => {
+    const { changes, hold: after } = decisionOf(capture(false, nowMs + 1));
+    expect(changes.map((change) => [change.after.balance, change.after.held])).toEqual([
+      [amount("8"), zero],
+      [amount("2"), zero],
+    ]);
+    expect(after).toMatchObject({ captured: amount("3"), status: "CAPTURED" });
+  });
+
+  test("a capture that keeps the rest leaves the hold open with it", () => {
+    const { changes, hold: after } = decisionOf(capture(true, nowMs + 1));
+    expect(changes[0]?.after.held).toEqual(amount("3"));
+    expect(after).toMatchObject({ captured: amount("3"), status: "OPEN" });
+  });
+
+  test("at its expire_time nothing is captured any more, and it may be expired", () => {
+    expect(changesOf(capture(false, nowMs))).toEqual(["HOLD_EXPIRED"]);
+    const expire = { kind: "releaseHold", holdId: "h", expired: true } as const;
+    const early = decideOn([payer], expire, { holds: [{ ...hold, expireTimeMs: nowMs + 1 }] });
+    expect(changesOf(early)).toEqual(["HOLD_NOT_DUE"]);
+    const due = decisionOf(decideOn([payer], expire, { holds: [hold] }));
+    expect(due.hold?.status).toBe("EXPIRED");
+    expect(due.changes[0]?.after.held).toEqual(zero);
+  });
+
+  test("a capture happens at the time of its event, which a wallet may have moved on", () => {
+    const payee = wallet("b", "0", { updateTimeMs: nowMs + 5_000 });
+    expect(changesOf(capture(false, nowMs + 5_000, payee))).toEqual(["HOLD_EXPIRED"]);
+    const { occurredAtMs } = decisionOf(capture(false, nowMs + 5_001, payee));
+    expect(occurredAtMs).toBe(nowMs + 5_000);
+  });
+
+  test("a due hold may be released until it is expired", () => {
+    const release = { kind: "releaseHold", holdId: "h", expired: false } as const;
+    expect(decisionOf(decideOn([payer], release, { holds: [hold] })).hold?.status).toBe("RELEASED");
+  });
+});
+
+describe("reversals", () => {
+  const legs = [
+    { from: { walletId: "a" }, to: { walletId: "b" }, amount: amount("10"), currency: "USD" },
+    { from: { walletId: "b" }, to: { account: "fees" }, amount: amount("1"), currency: "USD" },
+  ];
+  const transaction: PostedTransaction = { legs, isReversal: false };
+  const wallets = [wallet("a", "0"), wallet("b", "9")];
+
+  function reverse(reversed: readonly string[], shortfallAccount?: string): Outcome {
+    const shortfall = shortfallAccount === undefined ? {} : { shortfallAccount };
+    const command = { kind: "reverseTransaction", transactionId: "t", legs: [] } as const;
+    return decideOn(wallets, { ...command, ...shortfall }, { transaction, reversed });
+  }
+
+  test("without amounts all that is left is taken back, leg by leg", () => {
+    const { reversal, changes } = decisionOf(reverse(["4", "0"]));
+    expect(reversal?.legs).toEqual([
+      { index: 0, amount: amount("6") },
+      { index: 1, amount: amount("1") },
+    ]);
+    expect(changes.map(({ after }) => after.balance)).toEqual([amount("4"), amount("6")]);
+    expect(changesOf(reverse(["10", "1"]))).toEqual(["ALREADY_REVERSED"]);
+  });
+
+  test("an account pays a shortfall, and nothing where the other legs bring enough", () => {
+    expect(decisionOf(reverse([], "external")).legs.length).toBe(2);
+    const short = decisionOf(reverse(["0", "1"], "external")).legs;
+    expect(short.map((leg) => [leg.from, formatAmount(leg.amount)])).toEqual([
+      [{ walletId: "b" }, "9.0000"],
+      [{ account: "external" }, "1.0000"],
+    ]);
+  });
+});
+
+describe("closing and settings", () => {
+  const close = { kind: "closeWallet", walletId: "a", reason: "" } as const;
+
+  test("the place for the money is looked at first, even if there is none", () => {
+    const nowhere = { ...close, walletId: "x", sweepTo: { account: "nowhere" } };
+    expect(changesOf(decideOn([], nowhere))).toEqual(["UNKNOWN_ACCOUNT"]);
+    const absent = { ...close, sweepTo: { walletId: "x" } };
+    expect(changesOf(decideOn([wallet("a", "0")], absent))).toEqual(["WALLET_NOT_FOUND"]);
+  });
+
+  test("an update records all settings, those it leaves as well", () => {
+    const limited = wallet("a", "0", { transferLimit: amount("5") });
+    const update = { kind: "updateWallet", walletId: "a" } as const;
+    const named = decisionOf(decideOn([limited], { ...update, metadata: { a: "1" } }));
+    expect(named.metadata).toEqual({ a: "1" });
+    expect(named.changes[0]?.after.transferLimit).toEqual(amount("5"));
+    const unlimited = decisionOf(decideOn([limited], { ...update, transferLimit: "none" }));
+    expect(unlimited.metadata).toEqual({ tier: "gold" });
+    expect(unlimited.changes[0]?.after.transferLimit).toBeUndefined();
   });
 });
