@@ -6,6 +6,7 @@ import { EventFormat } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { readTestServers } from "@pelikuni/runtime/configuration";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type HistoryBed, startHistoryBed } from "../src/history-bed.ts";
+import { tourOperations } from "../src/operations-tour.ts";
 
 interface Exported {
   readonly position: number | null;
@@ -239,6 +240,27 @@ describe.skipIf(pythonMissing)("verifying an export of the journal", () => {
       code: 1,
       output: expect.stringContaining(`position ${line.position}: the journal hash of positions`),
     });
+  });
+
+  test("a journal with every kind of event fits; held money that is not there is found", async () => {
+    await using own = await startHistoryBed();
+    const tour = await tourOperations(own.wallets);
+    const lines = await readJournal(own);
+    const { code, output } = await verify(lines);
+    expect(output).toMatch(/^Everything fits: \d+ events in \d+ segments,/);
+    expect(code).toBe(0);
+    const [, inWallets, outside] =
+      /USD: ([0-9.]+) in wallets, -([0-9.]+) outside/.exec(output) ?? [];
+    expect(inWallets).toBe(outside);
+    const index = Number(tour.placed) - 1;
+    const line = take(lines, index);
+    // The change's field of held, and its length: the hold's own amounts stay.
+    const forged = textOf(line.event).replace("2\x0760.0000", "2\x07-0.0001");
+    const event = Buffer.from(forged, "latin1").toString("base64");
+    const found = await verify(lines.with(index, { ...line, event }));
+    expect(found.output).toContain(`DOES NOT FIT: position ${line.position}: wallet`);
+    expect(found.output).toContain("more is held at version");
+    expect(found.code).toBe(1);
   });
 
   test("an export cut within a line is found", async () => {

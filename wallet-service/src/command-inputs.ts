@@ -82,14 +82,6 @@ export function mergeItems(ofCommands: readonly CommandItems[]): CommandItems {
   };
 }
 
-/** The wallets that decide a command, as far as its items tell. */
-export function walletIdsWith(command: Command, items: CommandItems): string[] {
-  return walletIdsOf(command, {
-    holdOf: (id) => items.holds.get(id),
-    transactionOf: (id) => items.transactions.get(id),
-  });
-}
-
 function inputsOf(
   command: Command,
   cache: WalletCache,
@@ -133,7 +125,7 @@ function addWallets(
 ): CommandInputs | Promise<CommandInputs> {
   const wallets = new Map<string, RecordedWallet | undefined>();
   const missing: string[] = [];
-  for (const walletId of walletIdsWith(command, items)) {
+  for (const walletId of walletIdsOf(command, items)) {
     const wallet = cache.get(walletId);
     if (wallet === undefined) missing.push(walletId);
     else wallets.set(walletId, wallet);

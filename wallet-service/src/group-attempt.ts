@@ -1,8 +1,9 @@
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { type DecidedGroup, decideGroup, type GroupBasis, type Request } from "./command-group.ts";
-import { type CommandInputs, mergeItems, walletIdsWith } from "./command-inputs.ts";
+import { type CommandInputs, mergeItems } from "./command-inputs.ts";
 import type { Rules } from "./decide/command.ts";
+import { walletIdsOf } from "./decide/decide.ts";
 import { type CommitResult, commitGroup, commitLockedGroup, lockInputs } from "./group-store.ts";
 import { newSegmentId } from "./transaction-id.ts";
 import type { WalletCache } from "./wallet-cache.ts";
@@ -77,7 +78,7 @@ export function createGroupAttempts(parts: GroupAttemptParts): GroupAttempts {
 
     async underLock(group, usedReferences, untilMs) {
       const read = itemsOf(group);
-      const walletIds = group.flatMap(({ command }) => walletIdsWith(command, read));
+      const walletIds = group.flatMap(({ command }) => walletIdsOf(command, read));
       const current = await committer
         .call((sql) => lockInputs(sql, [...new Set(walletIds)], read), left(untilMs))
         .catch(asBeforeExecution);

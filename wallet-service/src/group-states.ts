@@ -1,7 +1,12 @@
 import { referencesOf } from "./account-reference.ts";
-import { type CommandItems, walletIdsWith } from "./command-inputs.ts";
+import type { CommandItems } from "./command-inputs.ts";
 import type { Basis, Command } from "./decide/command.ts";
-import { holdIdOf, metadataWalletIdOf, reversedTransactionIdOf } from "./decide/decide.ts";
+import {
+  holdIdOf,
+  metadataWalletIdOf,
+  reversedTransactionIdOf,
+  walletIdsOf,
+} from "./decide/decide.ts";
 import { type Amount, add, zero } from "./money.ts";
 import type { RecordedReversals } from "./reversal-store.ts";
 import type { Decision, Details, Reversal } from "./wallet.ts";
@@ -83,7 +88,7 @@ export function createGroupStates(
     after: { wallets, holds, reversals, metadata, references },
     basis,
     look(command) {
-      for (const walletId of walletIdsWith(command, items)) walletOf(walletId);
+      for (const walletId of walletIdsOf(command, items)) walletOf(walletId);
       const holdId = holdIdOf(command);
       const hold = holdId === undefined ? undefined : items.holds.get(holdId);
       if (hold !== undefined) seenHolds.set(hold.id, hold);

@@ -203,12 +203,6 @@ describe("holds", () => {
     expect(after).toMatchObject({ captured: amount("3"), status: "CAPTURED" });
   });
 
-  test("a capture that keeps the rest leaves the hold open with it", () => {
-    const { changes, hold: after } = decisionOf(capture(true, nowMs + 1));
-    expect(changes[0]?.after.held).toEqual(amount("3"));
-    expect(after).toMatchObject({ captured: amount("3"), status: "OPEN" });
-  });
-
   test("at its expire_time nothing is captured any more, and it may be expired", () => {
     expect(changesOf(capture(false, nowMs))).toEqual(["HOLD_EXPIRED"]);
     const expire = { kind: "releaseHold", holdId: "h", expired: true } as const;
@@ -224,11 +218,6 @@ describe("holds", () => {
     expect(changesOf(capture(false, nowMs + 5_000, payee))).toEqual(["HOLD_EXPIRED"]);
     const { occurredAtMs } = decisionOf(capture(false, nowMs + 5_001, payee));
     expect(occurredAtMs).toBe(nowMs + 5_000);
-  });
-
-  test("a due hold may be released until it is expired", () => {
-    const release = { kind: "releaseHold", holdId: "h", expired: false } as const;
-    expect(decisionOf(decideOn([payer], release, { holds: [hold] })).hold?.status).toBe("RELEASED");
   });
 });
 
@@ -262,6 +251,26 @@ describe("reversals", () => {
     expect(short.map((leg) => [leg.from, formatAmount(leg.amount)])).toEqual([
       [{ walletId: "b" }, "9.0000"],
       [{ account: "external" }, "1.0000"],
+    ]);
+  });
+
+  test("who pays several legs back pays what he has once", () => {
+    const twice = ["a", "c"].map((id) => ({
+      from: { walletId: id },
+      to: { walletId: "b" },
+      amount: amount("6"),
+      currency: "USD",
+    }));
+    const command = { kind: "reverseTransaction", transactionId: "t", legs: [] } as const;
+    const short = decideOn(
+      [...wallets, wallet("c", "0")],
+      { ...command, shortfallAccount: "fees" },
+      { transaction: { legs: twice, isReversal: false } },
+    );
+    expect(decisionOf(short).legs.map((leg) => formatAmount(leg.amount))).toEqual([
+      "6.0000",
+      "3.0000",
+      "3.0000",
     ]);
   });
 });

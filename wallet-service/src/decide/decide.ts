@@ -1,4 +1,9 @@
-import { type Outcome, walletIdsOfLegs } from "../wallet.ts";
+import {
+  type HoldState,
+  type Outcome,
+  type PostedTransaction,
+  walletIdsOfLegs,
+} from "../wallet.ts";
 import { changeStatus, closeWallet, updateWallet } from "./change-wallet.ts";
 import type { Basis, Command } from "./command.ts";
 import { createWallet } from "./create-wallet.ts";
@@ -56,15 +61,18 @@ export function metadataWalletIdOf(command: Command): string | undefined {
   return command.kind === "updateWallet" ? command.walletId : undefined;
 }
 
+/** The items that say which wallets a command is about, by their ids. */
+export interface NamedItems {
+  readonly holds: ReadonlyMap<string, HoldState | undefined>;
+  readonly transactions: ReadonlyMap<string, PostedTransaction | undefined>;
+}
+
 /**
  * The wallets whose states decide the command.
  *
  * @param items the hold or transaction that the command names, where it names one
  */
-export function walletIdsOf(
-  command: Command,
-  items: Pick<Basis, "holdOf" | "transactionOf">,
-): string[] {
+export function walletIdsOf(command: Command, items: NamedItems): string[] {
   switch (command.kind) {
     case "createWallet":
       return [];
@@ -75,14 +83,14 @@ export function walletIdsOf(
       return walletIdsOfLegs(command.legs);
     case "captureHold":
     case "releaseHold": {
-      const hold = items.holdOf(command.holdId);
+      const hold = items.holds.get(command.holdId);
       if (hold === undefined) return [];
       const from = { walletId: hold.walletId };
       const payments = command.kind === "captureHold" ? command.payments : [{ to: from }];
       return walletIdsOfLegs(payments.map(({ to }) => ({ from, to })));
     }
     case "reverseTransaction":
-      return walletIdsOfLegs(items.transactionOf(command.transactionId)?.legs ?? []);
+      return walletIdsOfLegs(items.transactions.get(command.transactionId)?.legs ?? []);
     case "closeWallet": {
       const from = { walletId: command.walletId };
       return walletIdsOfLegs([{ from, to: command.sweepTo ?? from }]);
