@@ -3,6 +3,11 @@ import type { Logger } from "pino";
 import { IngestionStopped } from "./event-store.ts";
 import type { SourceHealth } from "./source-health.ts";
 
+/** The source is about to work, as after a start: trying again is all that is needed. */
+export class SourceNotReady extends Error {
+  override readonly name = "SourceNotReady";
+}
+
 /** How a source is run. */
 export interface EventSourceOptions {
   /**
@@ -29,10 +34,23 @@ export function startEventSource(options: EventSourceOptions): AsyncDisposable {
   const { readOn, health, logger, random } = options;
   const stop = new AbortController();
   let failures = 0;
+  let outageTold = false;
   const onProgress = (): void => {
     failures = 0;
+    outageTold = false;
     health.works();
   };
+
+  function tell(error: unknown): void {
+    if (error instanceof SourceNotReady) {
+      logger.debug({ failures }, `${error.message} It is tried again.`);
+      return;
+    }
+    // The rest of an outage, which may take hours, is told in the debug log alone.
+    const level = outageTold ? "debug" : "warn";
+    logger[level]({ error, failures }, "The source of events broke off; it is opened again.");
+    outageTold = true;
+  }
 
   async function run(): Promise<void> {
     while (!stop.signal.aborted) {
@@ -44,9 +62,7 @@ export function startEventSource(options: EventSourceOptions): AsyncDisposable {
           logger.fatal({ reason: error.message }, "INGESTION HAS STOPPED; nothing is taken in.");
           return;
         }
-        // The rest of an outage, which may take hours, is told in the debug log alone.
-        const level = failures === 0 ? "warn" : "debug";
-        logger[level]({ error, failures }, "The source of events broke off; it is opened again.");
+        tell(error);
       }
       const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** failures);
       failures += 1;

@@ -1,9 +1,9 @@
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import { createKafka, type UsedKafka } from "@pelikuni/runtime/kafka";
-import type { Consumer, EachBatchPayload } from "kafkajs";
+import kafkajs, { type Consumer, type EachBatchPayload } from "kafkajs";
 import type { Logger } from "pino";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { pause } from "./event-source.ts";
+import { pause, SourceNotReady } from "./event-source.ts";
 import { IngestionStopped } from "./event-store.ts";
 import { arrivedMessage } from "./kafka-message.ts";
 
@@ -32,7 +32,7 @@ const databaseRetryMs = 500;
  * Reads the topic into history as a member of a consumer group, until it fails. An offset is
  * committed after the events below it: a crash repeats, never loses.
  *
- * @throws IngestionStopped, DatabaseUnavailable, or what kafkajs throws
+ * @throws IngestionStopped, DatabaseUnavailable, SourceNotReady, or what kafkajs throws
  */
 export async function readTopic(
   { kafka, groupId, ingestion, onJoined, logger }: KafkaSourceParts,
@@ -70,6 +70,9 @@ export async function readTopic(
       },
     });
     await end.reached;
+  } catch (error) {
+    if (!isGroupLoading(error)) throw error;
+    throw new SourceNotReady("Kafka is still loading the consumer group.", { cause: error });
   } finally {
     end.release();
     await consumer.disconnect();
@@ -110,6 +113,12 @@ export async function readBatch(
     }
     await heartbeat();
   }
+}
+
+/** Whether a broker that has just started, or just got the group, does not know it yet. */
+function isGroupLoading(error: unknown): boolean {
+  // Node does not see this one among the library's named exports.
+  return error instanceof kafkajs.KafkaJSProtocolError && error.type === "GROUP_LOAD_IN_PROGRESS";
 }
 
 interface EndOfReading {

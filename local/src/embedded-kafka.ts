@@ -123,7 +123,8 @@ async function format(node: Node, controllerPort: number): Promise<void> {
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
   writeFileSync(settingsFile(node), lines.join(""));
   if (existsSync(path.join(data, "meta.properties"))) return;
-  const cluster = randomBytes(16).toString("base64url");
+  // An id that begins with "-" would be read as an option.
+  const cluster = randomBytes(16).toString("base64url").replace(/^-/, "A");
   const child = spawnGuarded(node, "kafka.tools.StorageTool", "format", "-t", cluster, "-c");
   const [code] = await once(child, "close");
   if (code !== 0) throw new Error(`Kafka could not format its directory: ${readLog(node)}`);
