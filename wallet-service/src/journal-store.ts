@@ -1,5 +1,6 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import type { Sql } from "@pelikuni/runtime/postgres";
+import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
 
 /** One committed group of events. */
 export interface JournalSegment {
@@ -15,11 +16,18 @@ export async function findSegment(
   sql: Sql,
   segmentId: string,
 ): Promise<JournalSegment | undefined> {
-  const rows = await sql<{ firstPosition: bigint; events: Uint8Array }[]>`
-    select first_position as "firstPosition", events from journal
-    where segment_id = ${segmentId}`;
-  const row = rows[0];
-  return row && { segmentId, firstPosition: row.firstPosition, events: splitEvents(row.events) };
+  return (await findSegments(sql, [segmentId]))[0];
+}
+
+/** Reads segments by their ids, in any order: megabytes each when their groups were large. */
+export async function findSegments(
+  sql: Sql,
+  segmentIds: readonly string[],
+): Promise<JournalSegment[]> {
+  const rows = await sql<{ segmentId: string; firstPosition: bigint; events: Uint8Array }[]>`
+    select segment_id as "segmentId", first_position as "firstPosition", events from journal
+    where segment_id = any(${arrayLiteral(segmentIds)}::uuid[])`;
+  return rows.map((row) => ({ ...row, events: splitEvents(row.events) }));
 }
 
 /** A segment with its place in the chain of hashes. */
