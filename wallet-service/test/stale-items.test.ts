@@ -1,5 +1,6 @@
 import { v7 } from "uuid";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { InputReaders } from "../src/command-inputs.ts";
 import type { CommandOutcome } from "../src/command-outcome.ts";
 import { type Command, fund, transfer } from "../src/decide/command.ts";
 import { formatAmount } from "../src/money.ts";
@@ -44,16 +45,18 @@ beforeEach(async () => {
 async function oneBehindTheOther(
   first: Command,
   second: Command,
-  read: () => Promise<unknown>,
+  read: (readers: InputReaders) => Promise<unknown>,
 ): Promise<CommandOutcome[]> {
   const { owner } = bed;
   const locker = await owner.reserve();
   await locker`begin`;
   await locker`select 1 from wallets where id = ${payer} for update`;
-  const one = submit(engine, first);
+  // One that has lost no race yet, and so does not lock first.
+  const replica = bed.replica();
+  const one = submit(replica, first);
   await untilBlocked(bed, 1);
-  const other = submit(engine, second);
-  await read();
+  const other = submit(replica, second);
+  await read(replica.readers);
   await locker`commit`;
   locker.release();
   return await Promise.all([one, other]);
@@ -72,11 +75,14 @@ test("a hold that was read before another capture of it is not captured by what 
   const holdId = v7();
   const amount = amountOf("10");
   const expireTimeMs = Date.now() + 3_600_000;
-  await accepted(engine, { kind: "placeHold", holdId, walletId: payer, amount, expireTimeMs });
+  const place = { kind: "placeHold", walletId: payer, amount, expireTimeMs } as const;
+  await accepted(engine, { ...place, holdId });
+  // Another hold, so that not even what is held would fall below zero.
+  await accepted(engine, { ...place, holdId: v7() });
   const payments = [{ to: { walletId: payee }, amount: amountOf("6") }];
   const capture = { kind: "captureHold", holdId, payments, keepRemaining: true } as const;
-  const outcomes = await oneBehindTheOther(capture, capture, () => {
-    return engine.readers.holds.read(holdId);
+  const outcomes = await oneBehindTheOther(capture, capture, (readers) => {
+    return readers.holds.read(holdId);
   });
   expect(outcomes.map(said)).toEqual(["ok", "HOLD_AMOUNT_EXCEEDED"]);
   expect(await balanceOf(payee)).toBe("106.0000");
@@ -87,7 +93,7 @@ test("what was reversed is not reversed again by what was read before", async ()
   const { transactionId } = await accepted(engine, transfer(payer, payee, amountOf("10")));
   const legs = [{ index: 0, amount: amountOf("6") }];
   const reverse = { kind: "reverseTransaction", transactionId, legs } as const;
-  const read = () => engine.readers.reversals.read(transactionId);
+  const read = (readers: InputReaders) => readers.reversals.read(transactionId);
   const firstOnes = await oneBehindTheOther(reverse, reverse, read);
   expect(firstOnes.map(said)).toEqual(["ok", "ALREADY_REVERSED"]);
   const less = { ...reverse, legs: [{ index: 0, amount: amountOf("3") }] };
@@ -99,7 +105,7 @@ test("what was reversed is not reversed again by what was read before", async ()
 
 test("metadata that were read before they changed are not written back", async () => {
   const update = { kind: "updateWallet", walletId: payer } as const;
-  const read = () => engine.readers.metadata.read(payer);
+  const read = (readers: InputReaders) => readers.metadata.read(payer);
   for (const tier of ["silver", "gold"]) {
     const outcomes = await oneBehindTheOther(
       { ...update, metadata: { tier } },
@@ -109,7 +115,7 @@ test("metadata that were read before they changed are not written back", async (
     const [, second] = outcomes;
     if (second === undefined || "refusal" in second) throw new Error("An update was refused.");
     expect(second.answer.items.settings?.metadata).toEqual({ tier });
-    expect((await read())?.metadata).toEqual({ tier });
+    expect((await read(engine.readers))?.metadata).toEqual({ tier });
   }
   await books.check();
 });
