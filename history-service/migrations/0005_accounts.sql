@@ -13,12 +13,16 @@ create table account_entries (
   occurred_at timestamptz not null,
   kind text not null,
   details jsonb check (jsonb_typeof(details) = 'object'),
-  primary key (position, leg_index)
+  -- Which thousand of positions it belongs to, from 0. No index has the position in front: a walk through the positions
+  -- of all accounts would be tempting and, for an account that is seldom used, long.
+  thousand bigint not null generated always as ((position - 1) / 1000) stored,
+  primary key (account, currency, position, leg_index)
 );
 
-create index account_entries_in_order on account_entries (account, currency, position, leg_index);
+-- The entries of events, and of a thousand.
+create index account_entries_by_thousand on account_entries (thousand);
 
--- What accounts added up to at every thousandth position, so that no sum is made of more rows than lie between two of
+-- What accounts added up to at the end of every thousand, so that no sum is made of more rows than lie between two of
 -- them. A row for each account and currency with a leg in that thousand; written once history is complete up to there,
 -- and never changed: it follows from the account's entries, whatever the order in which they arrived.
 create table account_totals (
@@ -47,25 +51,22 @@ alter table account_totals enable always trigger append_only;
 create function write_account_totals(mark bigint, reached bigint) returns void
 language plpgsql volatile as $$
 declare
-  positions_per_total constant bigint := 1000;
-  up_to bigint := (mark / positions_per_total + 1) * positions_per_total;
+  this_thousand bigint;
 begin
-  while up_to <= reached loop
+  for this_thousand in select n from generate_series(mark / 1000, reached / 1000 - 1) n loop
     insert into account_totals (account, currency, position, total_in, total_out, latest_at, earliest_at)
-      select n.account, n.currency, up_to, coalesce(b.total_in, 0) + n.total_in, coalesce(b.total_out, 0) + n.total_out,
-        greatest(b.latest_at, n.latest_at), n.earliest_at
+      select n.account, n.currency, (this_thousand + 1) * 1000, coalesce(b.total_in, 0) + n.total_in,
+        coalesce(b.total_out, 0) + n.total_out, greatest(b.latest_at, n.latest_at), n.earliest_at
       from (
         select e.account, e.currency, coalesce(sum(e.amount) filter (where e.amount > 0), 0) as total_in,
           coalesce(-sum(e.amount) filter (where e.amount < 0), 0) as total_out,
           max(e.occurred_at) as latest_at, min(e.occurred_at) as earliest_at
-        from account_entries e
-        where e.position > up_to - positions_per_total and e.position <= up_to group by e.account, e.currency
+        from account_entries e where e.thousand = this_thousand group by e.account, e.currency
       ) n
       left join lateral (
         select t.total_in, t.total_out, t.latest_at from account_totals t
         where t.account = n.account and t.currency = n.currency order by t.position desc limit 1
       ) b on true;
-    up_to := up_to + positions_per_total;
   end loop;
 end
 $$;

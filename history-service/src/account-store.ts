@@ -75,7 +75,7 @@ export async function listAccountEntries(
       where e.account = ${account} and e.currency = c.currency and e.position <= ${completeTo}
         ${since} ${until} ${start}
       ${inOrder}
-    ) page order by page.position ${direction}, page."legIndex" ${direction} limit ${limit}`;
+    ) page where c.currency is not null order by page.position ${direction}, page."legIndex" ${direction} limit ${limit}`;
 }
 
 function behindLeg(
@@ -83,9 +83,10 @@ function behindLeg(
   { position, legIndex }: NonNullable<AccountEntryPage["behind"]>,
   order: AccountEntryPage["order"],
 ): ReturnType<Sql> {
+  // The position by itself too: the index is entered at one bound, of both that are there.
   return order === "descending"
-    ? sql`and (e.position, e.leg_index) < (${position}, ${legIndex})`
-    : sql`and (e.position, e.leg_index) > (${position}, ${legIndex})`;
+    ? sql`and e.position <= ${position} and (e.position, e.leg_index) < (${position}, ${legIndex})`
+    : sql`and e.position >= ${position} and (e.position, e.leg_index) > (${position}, ${legIndex})`;
 }
 
 /** The currency asked for, or all of an account: each step finds the next one in the index. */
@@ -163,7 +164,9 @@ export async function readAccountEntriesOfEvents(
 ): Promise<StoredAccountEntry[]> {
   return await sql<StoredAccountEntry[]>`
     select ${accountEntryColumns(sql)} from account_entries e
-    where position > ${behind} and position <= ${upTo} order by position, leg_index`;
+    where thousand between ${thousandOf(behind + 1n)} and ${thousandOf(upTo)}
+      and position > ${behind} and position <= ${upTo}
+    order by position, leg_index`;
 }
 
 /** Finds account entries above a position that have no event, lowest first. */
@@ -173,9 +176,14 @@ export async function findAccountEntriesWithoutEvent(
 ): Promise<StoredAccountEntry[]> {
   return await sql<StoredAccountEntry[]>`
     select ${accountEntryColumns(sql)} from account_entries e
-    where position > ${behind}
+    where thousand >= ${thousandOf(behind + 1n)} and position > ${behind}
       and not exists (select 1 from events where events.position = e.position)
     order by position, leg_index limit ${limit}`;
+}
+
+/** Which thousand of positions one belongs to. */
+function thousandOf(position: bigint): bigint {
+  return (position - 1n) / 1_000n;
 }
 
 function accountEntryColumns(sql: Sql): ReturnType<Sql> {
