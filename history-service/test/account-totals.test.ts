@@ -64,7 +64,9 @@ function makeJournal(next: Numbers): KnownJournal {
   const legs: KnownLeg[] = [];
   const skewMs = 1 + (next() % 3) * 90_000;
   while (journal.messages.length < positionsMax) {
-    const occurredAtMs = startMs + journal.messages.length * 100 + (next() % skewMs);
+    // One clock in a while is far ahead of what comes in the next thousands.
+    const aheadMs = next() % 400 === 0 ? 400_000 : 0;
+    const occurredAtMs = startMs + journal.messages.length * 100 + (next() % skewMs) + aheadMs;
     const position = BigInt(journal.messages.length + 1);
     const made = Array.from({ length: 1 + (next() % 3) }, () => randomLeg(journal, wallets, next));
     journal.append({ kind: { case: "transactionPosted", value: {} }, legs: made, occurredAtMs });
