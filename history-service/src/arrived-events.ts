@@ -12,7 +12,6 @@ export interface ArrivedEvent {
 
 /** What has arrived, sorted by what is to be done with it. */
 export interface ArrivedBatch {
-  /** In the order of positions, no two the same. */
   readonly events: readonly ArrivedEvent[];
   readonly unreadable: readonly { readonly message: ArrivedMessage; readonly reason: string }[];
 }
@@ -35,8 +34,7 @@ export function arrange(messages: readonly ArrivedMessage[]): ArrivedBatch {
     if (typeof event === "string") unreadable.push({ message, reason: event });
     else events.push({ message, event });
   }
-  events.sort(inOrder);
-  return { events: events.filter(isFirstOfItsKind), unreadable };
+  return { events: inOrder(events), unreadable };
 }
 
 /** The event in its place, or why there is none. */
@@ -135,8 +133,35 @@ function isEqual(
   return Buffer.compare(left ?? new Uint8Array(), right ?? new Uint8Array()) === 0;
 }
 
-/** By position; of one position, what the wallet-service has confirmed comes first. */
-function inOrder(left: ArrivedEvent, right: ArrivedEvent): number {
+/**
+ * Events in the order of positions, none twice; of the same ones, the one that the wallet-service has
+ * confirmed.
+ */
+export function inOrder(events: readonly ArrivedEvent[]): readonly ArrivedEvent[] {
+  return events.toSorted(byPosition).filter(isFirstOfItsKind);
+}
+
+/** All but those of the last position, which may have others that were cut off; at least one. */
+export function whole(events: readonly ArrivedEvent[]): readonly ArrivedEvent[] {
+  const last = events.at(-1)?.event.position;
+  const others = events.filter(({ event }) => event.position !== last);
+  return others.length > 0 ? others : events;
+}
+
+/** The first of them, as many as have so many bytes. */
+export function withinBytes(
+  events: readonly ArrivedEvent[],
+  bytesMax: number,
+): readonly ArrivedEvent[] {
+  let bytes = 0;
+  const end = events.findIndex(({ event }) => {
+    bytes += event.bytes.length;
+    return bytes > bytesMax;
+  });
+  return end < 0 ? events : events.slice(0, end);
+}
+
+function byPosition(left: ArrivedEvent, right: ArrivedEvent): number {
   const apart = left.event.position - right.event.position;
   if (apart !== 0n) return apart < 0n ? -1 : 1;
   return Number(right.message.confirmed) - Number(left.message.confirmed);

@@ -1,11 +1,18 @@
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient, Sql } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
-import { type ArrivedEvent, arrange, findRun, isSame, placeEvent } from "./arrived-events.ts";
+import {
+  type ArrivedBatch,
+  type ArrivedEvent,
+  arrange,
+  inOrder,
+  isSame,
+  placeEvent,
+  whole,
+  withinBytes,
+} from "./arrived-events.ts";
 import { createEventDisputes } from "./event-disputes.ts";
 import {
-  type EncodedBatch,
-  encodeBatch,
   IngestionStopped,
   ingestEvents,
   readHashesAt,
@@ -16,6 +23,7 @@ import {
 } from "./event-store.ts";
 import type { JournalReader } from "./journal-reader.ts";
 import { type ArrivedMessage, parkMessage } from "./parked-event-store.ts";
+import { type PreparedRun, prepare } from "./prepared-run.ts";
 import {
   keepWaiting,
   type PlacedMessage,
@@ -64,7 +72,8 @@ export interface EventIngestionParts {
   readonly logger: Logger;
 }
 
-const runLengthMax = 1_000;
+const waitingPerReadMax = 1_000;
+const earlyBytesMax = 16 * 1024 * 1024;
 // Farther ahead than any partition that is read before the others.
 const positionsAheadMax = 1_000_000n;
 
@@ -74,6 +83,10 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
   let mark = 0n;
   let stored: Promise<void> = Promise.resolve();
   let fork: string | undefined;
+  const pending: ArrivedBatch[] = [];
+  let gathered: Promise<void> | undefined;
+  // Of what waits, the next ones, so that they need not be read again.
+  let early: readonly ArrivedEvent[] = [];
   const disputes = createEventDisputes({ store, journal, park, stop });
 
   async function park(message: ArrivedMessage, reason: string): Promise<void> {
@@ -139,12 +152,50 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
     return await takeIn(prepare(mark, events.slice(middle)), done);
   }
 
+  async function takeGathered(batches: readonly ArrivedBatch[]): Promise<void> {
+    // It was found before, and perhaps could not be noted.
+    if (fork !== undefined) await stop(fork);
+    for (const { message, reason } of batches.flatMap(({ unreadable }) => unreadable)) {
+      await park(message, reason);
+    }
+    const arrived = inOrder(batches.flatMap(({ events }) => events));
+    const known = arrived.filter(({ event }) => event.position <= mark);
+    if (known.length > 0) await disputes.compare(known);
+    const done = new Set(known);
+    const atHand = inOrder([...early, ...arrived]);
+    early = [];
+    const goesOn = await takeInRuns(atHand, done);
+    const left = arrived.filter((event) => !done.has(event));
+    if (left.length > 0) await wait(left);
+    else if (goesOn) await goOn();
+    const later = atHand.filter((each) => each.event.position > mark && !done.has(each));
+    early = withinBytes(later, earlyBytesMax);
+  }
+
+  /** Takes in run after run of what is at hand; returns as `takeIn`. */
+  async function takeInRuns(
+    atHand: readonly ArrivedEvent[],
+    done: Set<ArrivedEvent>,
+  ): Promise<boolean> {
+    let goesOn = false;
+    let run = prepare(mark, atHand);
+    for (let last = run.events.at(-1); last !== undefined; last = run.events.at(-1)) {
+      const behind = mark;
+      const taking = takeIn(run, done);
+      // While one run is stored, the next one is encoded.
+      const next = prepare(last.event.position, atHand);
+      goesOn = await taking;
+      if (mark === behind) break;
+      run = mark === last.event.position ? next : prepare(mark, atHand);
+    }
+    return goesOn;
+  }
+
   /** Goes on with what waits, as far as nothing is missing before it. */
   async function goOn(): Promise<void> {
     for (;;) {
-      const upTo = mark + BigInt(runLengthMax);
-      const waiting = await store((sql) => readWaiting(sql, upTo, runLengthMax));
-      const { events, unreadable } = arrange(waiting);
+      const { messages, isCut } = await store((sql) => readWaiting(sql, mark, waitingPerReadMax));
+      const { events, unreadable } = arrange(messages);
       if (unreadable.length > 0) throw new Error("What waits was readable when it came.");
       const overtaken = events.filter(({ event }) => event.position <= mark);
       if (overtaken.length > 0) {
@@ -158,7 +209,8 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
       }
       const next = events.filter(({ event }) => event.position === mark + 1n);
       if (next.length > 1) await disputes.choose(next);
-      else if (next.length === 1) await takeIn(prepare(mark, events), new Set());
+      else if (next.length === 1)
+        await takeIn(prepare(mark, isCut ? whole(events) : events), new Set());
       else if (overtaken.length === 0) return;
     }
   }
@@ -221,29 +273,21 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
         const { completeTo, stoppedReason } = await writer.call(readProgress);
         if (stoppedReason !== undefined) throw new IngestionStopped(stoppedReason);
         advance(completeTo);
+        early = [];
         await goOn();
       });
       return mark;
     },
 
     ingest(messages) {
-      const { events, unreadable } = arrange(messages);
-      // In the order of the journal, mostly: then all of it comes next.
-      const begin = (events[0]?.event.position ?? 1n) - 1n;
-      const prepared = prepare(begin, events);
-      return inTurn(async () => {
-        // It was found before, and perhaps could not be noted.
-        if (fork !== undefined) await stop(fork);
-        for (const { message, reason } of unreadable) await park(message, reason);
-        const known = events.filter(({ event }) => event.position <= mark);
-        if (known.length > 0) await disputes.compare(known);
-        const run = begin === mark ? prepared : prepare(mark, events);
-        const done = new Set(known);
-        const goesOn = run.events.length > 0 && (await takeIn(run, done));
-        const left = events.filter((event) => !done.has(event));
-        if (left.length > 0) await wait(left);
-        else if (goesOn) await goOn();
+      pending.push(arrange(messages));
+      // What comes while others are stored is taken in together: of several partitions, each has
+      // what the others lack.
+      gathered ??= inTurn(() => {
+        gathered = undefined;
+        return takeGathered(pending.splice(0));
       });
+      return gathered;
     },
 
     replay(message) {
@@ -257,17 +301,4 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
       });
     },
   };
-}
-
-interface PreparedRun {
-  /** Of consecutive positions. */
-  readonly events: readonly ArrivedEvent[];
-  readonly batch: EncodedBatch;
-}
-
-/** Encodes what comes next behind a position. */
-function prepare(behind: bigint, arrived: readonly ArrivedEvent[]): PreparedRun {
-  const { events, known } = findRun(behind, arrived, runLengthMax);
-  const placed = events.map(({ event }) => event);
-  return { events, batch: encodeBatch(placed, known) };
 }

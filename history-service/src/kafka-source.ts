@@ -24,8 +24,9 @@ const sessionTimeoutMs = 8_000;
 const rebalanceTimeoutMs = 10_000;
 const heartbeatIntervalMs = 1_000;
 const fetchWaitMsMax = 500;
-// While the events of one partition are stored, those of others are decoded.
-const partitionsAtOnceMax = 3;
+// Events of all partitions are taken in together: each of them waits for some of the others. Brokers
+// give at most a MiB of each.
+const partitionsAtOnceMax = 32;
 const databaseRetryMs = 500;
 
 /**

@@ -39,34 +39,49 @@ export async function keepWaiting(
 
 const bytesPerReadMax = 8 * 1024 * 1024;
 
-/** Reads what waits up to a position, in order; as many as allowed, and at least one. */
+/**
+ * Reads what waits up to a position and, behind it, without a gap; in order, as many as allowed, and
+ * at least one. It is cut when there may be more.
+ */
 export async function readWaiting(
   sql: Sql,
-  upTo: bigint,
+  position: bigint,
   countMax: number,
-): Promise<PlacedMessage[]> {
+): Promise<{ messages: PlacedMessage[]; isCut: boolean }> {
   const rows = await sql<
-    (Omit<PlacedMessage, "origin"> & ArrivedMessage["origin"] & { journalHash: Uint8Array })[]
+    (Omit<PlacedMessage, "origin"> &
+      ArrivedMessage["origin"] & { journalHash: Uint8Array; isCut: boolean })[]
   >`
-    select position, journal_hash as "journalHash", bytes, confirmed, topic, partition,
-      message_offset as "offset"
-    from (
-      select w.*, sum(octet_length(w.bytes)) over (order by w.position, w.hash, w.journal_hash)
-        - octet_length(w.bytes) as before
+    with next as (
+      select i.position, i.hash, i.journal_hash,
+        i.position <= ${position}
+          or i.position = ${position} + dense_rank() over (
+            partition by i.position > ${position} order by i.position
+          ) as is_dense
       from (
-        select position, hash, journal_hash, bytes, confirmed, topic, partition, message_offset
-        from waiting_events where position <= ${upTo}
+        select position, hash, journal_hash from waiting_events
         order by position, hash, journal_hash limit ${countMax}
-      ) w
+      ) i
+    )
+    select position, journal_hash as "journalHash", bytes, confirmed, topic, partition,
+      message_offset as "offset",
+      (select count(*) from next) = ${countMax} or count(*) over () < dense_count as "isCut"
+    from (
+      select w.*, count(*) over () as dense_count, sum(octet_length(w.bytes)) over (order by w.position, w.hash, w.journal_hash)
+        - octet_length(w.bytes) as before
+      from next join waiting_events w using (position, hash, journal_hash) where next.is_dense
     ) measured
     where before < ${bytesPerReadMax} order by position`;
-  return rows.map(({ topic, partition, offset, journalHash, position, bytes, confirmed }) => ({
-    position,
-    bytes,
-    journalHash: journalHash.length > 0 ? journalHash : undefined,
-    confirmed,
-    origin: { topic, partition, offset },
-  }));
+  const messages = rows.map(
+    ({ topic, partition, offset, journalHash, position, bytes, confirmed }) => ({
+      position,
+      bytes,
+      journalHash: journalHash.length > 0 ? journalHash : undefined,
+      confirmed,
+      origin: { topic, partition, offset },
+    }),
+  );
+  return { messages, isCut: rows[0]?.isCut === true };
 }
 
 /** Removes events from those that wait. */

@@ -89,9 +89,11 @@ export async function createHistoryBed(): Promise<HistoryBed> {
     const feed = createTestFeed();
     const journal = createJournalReader(feed.transport, quiet);
     const source = createSourceHealth(Date.now);
-    const replica = (): EventIngestion =>
-      createEventIngestion({ writer: client(1), tail, journal, now: Date.now, logger });
-    let ingestion = replica();
+    const ingestBy = (writer: DatabaseClient): EventIngestion =>
+      createEventIngestion({ writer, tail, journal, now: Date.now, logger });
+    const replica = (): EventIngestion => ingestBy(client(1));
+    const writer = client(1);
+    let ingestion = ingestBy(writer);
     return {
       database,
       owner,
@@ -110,7 +112,7 @@ export async function createHistoryBed(): Promise<HistoryBed> {
         await clear(owner);
         feed.messages = undefined;
         feed.subscriptions = 0;
-        ingestion = replica();
+        ingestion = ingestBy(writer);
       },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
