@@ -73,8 +73,11 @@ export async function lockInputs(
 ): Promise<LockedInputs> {
   // A hold that was not found stays so: its wallet is not known, and not locked.
   const holdIds = [...items.holds.values()].flatMap((hold) => (hold ? [hold.id] : []));
+  // Sent at once: left to Promise.all it would follow the statements that functions have sent, and
+  // these would lock nothing beyond themselves.
+  const begun = sql`begin`.execute();
   const [, wallets, holds, reversals, metadata] = await Promise.all([
-    sql`begin`,
+    begun,
     lockWallets(sql, walletIds),
     ifAny(holdIds, (ids) => lockHolds(sql, ids)),
     // Not locked: others who reverse the transaction lose the race at the commit.
