@@ -1,5 +1,7 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
+import type { Request } from "./command-group.ts";
+import type { CommandItems } from "./command-inputs.ts";
 import { namedUuid } from "./request-key.ts";
 import type { Details, Leg } from "./wallet.ts";
 
@@ -12,6 +14,26 @@ export function referencesOf(legs: readonly Leg[], details: Details | undefined)
   if (reference === "") return [];
   const accounts = legs.flatMap(({ from }) => ("account" in from ? [from.account] : []));
   return [...new Set(accounts)].map((account) => namedUuid(account, reference));
+}
+
+/** The references that a request may use up, whatever is decided. */
+export function possibleReferencesOf(
+  { command, details }: Pick<Request, "command" | "details">,
+  items: CommandItems,
+): string[] {
+  if (command.kind === "reverseTransaction") {
+    const { transactionId, shortfallAccount: account } = command;
+    const turned = (items.transactions.get(transactionId)?.legs ?? []).map(
+      ({ from, to, amount }) => {
+        return { from: to, to: from, amount };
+      },
+    );
+    const shortfall = turned.slice(0, account === undefined ? 0 : 1).map((leg) => {
+      return { ...leg, from: { account: account ?? "" } };
+    });
+    return referencesOf([...turned, ...shortfall], details);
+  }
+  return "legs" in command ? referencesOf(command.legs, details) : [];
 }
 
 /** Finds which references have acted before, and the transactions in which they did. */

@@ -1,7 +1,6 @@
 import type { Request } from "./command-group.ts";
 import type { CommandItems } from "./command-inputs.ts";
-import { reversedTransactionIdOf } from "./decide/decide.ts";
-import type { Details } from "./wallet.ts";
+import type { Details, Metadata } from "./wallet.ts";
 
 // Without legs, details and request_id: ids, times, one wallet with the longest names.
 const baseBytes = 600;
@@ -12,20 +11,35 @@ const bytesPerUnit = 3;
 
 /** About how many bytes the event of a request takes, not less than most do. */
 export function estimateEventBytes(request: Request, items: CommandItems): number {
-  const texts = request.requestId.length + lengthOf(request.details);
-  return baseBytes + legBytes * legCount(request.command, items) + bytesPerUnit * texts;
+  const { command, details, requestId } = request;
+  const texts = requestId.length + lengthOf(details) + textLength(command);
+  return baseBytes + legBytes * legCount(command, items) + bytesPerUnit * texts;
 }
 
 function legCount(command: Request["command"], items: CommandItems): number {
-  const reversed = reversedTransactionIdOf(command);
-  if (reversed !== undefined) return items.transactions.get(reversed)?.legs.length ?? 0;
+  if (command.kind === "reverseTransaction") {
+    const reversed = items.transactions.get(command.transactionId)?.legs.length ?? 0;
+    // The account may pay a part of every leg.
+    return command.shortfallAccount === undefined ? reversed : 2 * reversed;
+  }
   if ("legs" in command) return command.legs.length;
   return "payments" in command ? command.payments.length : 0;
+}
+
+/** The free texts of the command itself. */
+function textLength(command: Request["command"]): number {
+  if ("reason" in command) return command.reason.length;
+  if (command.kind === "updateWallet") return pairsLength(command.metadata ?? {});
+  if (command.kind !== "post" || command.exchange === undefined) return 0;
+  return command.exchange.rate.length + command.exchange.quoteId.length;
 }
 
 function lengthOf(details: Details | undefined): number {
   if (details === undefined) return 0;
   const { reference, description, metadata } = details;
-  const pairs = Object.entries(metadata).map(([key, value]) => key.length + value.length);
-  return pairs.reduce((sum, length) => sum + length, reference.length + description.length);
+  return reference.length + description.length + pairsLength(metadata);
+}
+
+function pairsLength(metadata: Metadata): number {
+  return Object.entries(metadata).reduce((sum, [key, value]) => sum + key.length + value.length, 0);
 }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
-import { findUsedReferences } from "./account-reference.ts";
+import { findUsedReferences, possibleReferencesOf } from "./account-reference.ts";
 import type { DecidedGroup, Request, Verdict } from "./command-group.ts";
 import { type CommandInputs, type InputReaders, readInputs } from "./command-inputs.ts";
 import {
@@ -181,7 +181,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       } else if (result.outcome === "referenceTaken") {
         logger.debug({ requests: left.length, locked }, "A group met used references.");
         // A reference stays used: who names it is refused by the next decision.
-        const found = await usedReferencesOf(decided.toCommit).catch(asBeforeExecution);
+        const found = await usedReferencesOf(left).catch(asBeforeExecution);
         for (const [hash, transactionId] of found) used.set(hash, transactionId);
       } else {
         logger.debug({ requests: left.length, locked }, "A group lost a race.");
@@ -194,8 +194,9 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     rejectAll(left, new CommandFault("DATABASE_UNAVAILABLE", message));
   }
 
-  function usedReferencesOf({ references }: GroupToCommit): Promise<Map<string, string>> {
-    const hashes = references.map(({ hash }) => hash);
+  /** Of all that wait: what this decision refused for another reason may be accepted next time. */
+  function usedReferencesOf(group: readonly Waiting[]): Promise<Map<string, string>> {
+    const hashes = group.flatMap((request) => possibleReferencesOf(request, request.inputs.items));
     return pool.read((sql) => findUsedReferences(sql, hashes));
   }
 

@@ -27,26 +27,32 @@ export function startHoldExpiry(options: {
   const { pool, groupCommit, now, logger } = options;
 
   /** Expires the holds that are due first; false: no more are. */
-  async function expireBatch(): Promise<boolean> {
-    const holdIds = await pool.read((sql) => findDueHoldIds(sql, now(), holdsPerBatchMax));
+  async function expireBatch(holdsMax: number): Promise<boolean> {
+    const holdIds = await pool.read((sql) => findDueHoldIds(sql, now(), holdsMax));
     const requests = holdIds.map((holdId) => {
       return { command: { kind: "releaseHold", holdId, expired: true }, requestId: "" } as const;
     });
     const expiresAtMs = performance.now() + batchTimeoutMs;
     // A refusal says that somebody else has ended the hold, or that his clock is ahead of ours.
     await Promise.all(groupCommit.submit(requests, expiresAtMs));
-    return holdIds.length === holdsPerBatchMax;
+    return holdIds.length === holdsMax;
   }
 
   return repeatEvery(options.intervalMs, async (stop) => {
-    try {
-      for (let batch = 0; batch < batchesPerRoundMax && !stop.aborted; batch += 1) {
-        if (!(await expireBatch())) return;
+    let holdsMax = holdsPerBatchMax;
+    for (let batch = 0; batch < batchesPerRoundMax && !stop.aborted; batch += 1) {
+      try {
+        if (!(await expireBatch(holdsMax))) return;
+      } catch (error) {
+        const isBusy = error instanceof CommandFault && error.reason === "OVERLOADED";
+        // The queue takes all or none of a batch: a small one finds room where a large one does not.
+        if (isBusy && holdsMax > 1) holdsMax >>= 2;
+        else {
+          const isFault = error instanceof DatabaseUnavailable || error instanceof CommandFault;
+          logger[isFault ? "warn" : "error"]({ error }, "Due holds are not expired yet.");
+          return;
+        }
       }
-    } catch (error) {
-      // A busy service and a database that is away: the next round tries again.
-      if (error instanceof DatabaseUnavailable || error instanceof CommandFault) return;
-      logger.error({ error }, "Holds could not be expired.");
     }
   });
 }

@@ -66,7 +66,8 @@ function inputOf(command: Command): unknown {
       return [command.kind, command.holdId];
     case "reverseTransaction": {
       const legs = command.legs.map(({ index, amount }) => [index, formatAmount(amount)]);
-      return [command.kind, command.transactionId, legs, command.shortfallAccount];
+      const { kind, transactionId, onlyLeg = false, shortfallAccount } = command;
+      return [kind, transactionId, legs, onlyLeg, shortfallAccount];
     }
     case "changeStatus":
       return [command.kind, command.walletId, command.status, command.reason];

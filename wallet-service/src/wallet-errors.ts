@@ -8,7 +8,10 @@ import type { CommandFault, CommandRefusal, FaultReason } from "./command-outcom
 import { formatAmount, isZero } from "./money.ts";
 
 /** A refusal that has a reason of its own; the others blame a field. */
-type StateRefusal = Exclude<CommandRefusal, { reason: "EXPIRE_TIME" | "NO_SUCH_LEG" }>;
+type StateRefusal = Exclude<
+  CommandRefusal,
+  { reason: "EXPIRE_TIME" | "NO_SUCH_LEG" | "SEVERAL_LEGS" }
+>;
 
 const refusalCode: Readonly<Record<StateRefusal["reason"], Code>> = {
   SAME_WALLET: Code.InvalidArgument,
@@ -57,6 +60,10 @@ export function refusalError(refusal: CommandRefusal): ConnectError {
       const latest = new Date(refusal.latestMs).toISOString();
       const description = `must be in the future, and at the latest ${latest}`;
       return invalidFields([{ field: "expire_time", description }]);
+    }
+    case "SEVERAL_LEGS": {
+      const description = `is for a transaction of one leg; this one has ${refusal.legCount}: use legs`;
+      return invalidFields([{ field: "amount", description }]);
     }
     case "NO_SUCH_LEG": {
       const description = `${refusal.index} is none of the transaction's ${refusal.legCount} legs`;

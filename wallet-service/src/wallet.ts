@@ -157,6 +157,7 @@ export type Refusal =
       readonly reason: "TRANSACTION_NOT_FOUND" | "NOT_REVERSIBLE";
       readonly transactionId: string;
     }
+  | { readonly reason: "SEVERAL_LEGS"; readonly transactionId: string; readonly legCount: number }
   | {
       readonly reason: "NO_SUCH_LEG";
       readonly transactionId: string;

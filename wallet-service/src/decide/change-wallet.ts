@@ -27,7 +27,7 @@ export function closeWallet(basis: Basis, command: CloseWallet): Outcome {
   const { walletId, sweepTo, reason, expected } = command;
   const amount = basis.walletOf(walletId)?.balance ?? zero;
   const legs = sweepTo === undefined ? [] : [{ from: { walletId }, to: sweepTo, amount }];
-  const checked = prepare(basis, { legs, walletId, expected });
+  const checked = prepare(basis, { legs, walletId, expected, isWhole: true });
   if ("refusal" in checked) return checked;
   const wallet = stateIn(checked, walletId);
   const refused = closedRefusal(wallet);

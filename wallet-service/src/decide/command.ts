@@ -75,6 +75,8 @@ export interface ReverseTransaction {
   readonly transactionId: string;
   /** What to take back of which legs, ascending; empty: all that is left. */
   readonly legs: readonly { readonly index: number; readonly amount: Amount }[];
+  /** Whether the caller takes it for a transaction of one leg. */
+  readonly onlyLeg?: boolean;
   /** Who pays what a wallet no longer has; nobody when left out. */
   readonly shortfallAccount?: string;
 }

@@ -46,6 +46,8 @@ export function prepare(
   basis: Basis,
   command: {
     readonly legs: readonly Leg[];
+    /** Whether the amounts are all that there is, which must get out in any precision. */
+    readonly isWhole?: boolean;
     /** A wallet that is touched without a leg. */
     readonly walletId?: string;
     readonly expected?: readonly ExpectedVersion[] | undefined;
@@ -70,8 +72,8 @@ export function prepare(
   for (const leg of command.legs) {
     const currency = currencyOf(leg, states);
     if (currency === undefined) return refuse({ reason: "CURRENCY_MISMATCH" });
-    const imprecise = precisionRefusal(leg.amount, currency, basis.rules);
-    if (imprecise !== undefined) return refuse(imprecise);
+    const refused = command.isWhole === true ? undefined : currencyRefusal(leg, currency, basis);
+    if (refused !== undefined) return refuse(refused);
     legs.push({ ...leg, currency });
   }
   return { legs, states, occurredAtMs };
@@ -95,6 +97,17 @@ export function payingRefusal(wallet: WalletState | undefined): Refusal | undefi
 /** Refuses everything of a closed wallet. */
 export function closedRefusal({ id, status }: WalletState): Refusal | undefined {
   return status === "CLOSED" ? { reason: "WALLET_CLOSED", walletId: id } : undefined;
+}
+
+/** Refuses new money of a currency that is no longer configured, and amounts too fine for one. */
+function currencyRefusal(
+  { from, amount }: Leg,
+  currency: string,
+  { rules }: Basis,
+): Refusal | undefined {
+  return "account" in from && rules.decimalsOf(currency) === undefined
+    ? { reason: "UNKNOWN_CURRENCY", currency }
+    : precisionRefusal(amount, currency, rules);
 }
 
 /** Refuses an amount that is no multiple of the currency's smallest unit. */
@@ -131,7 +144,8 @@ export function settle(
     }
     changes.push({ before, after, amount });
   }
-  const refused = limitRefusal(changes, limited ? held : undefined, limited);
+  const refused =
+    balanceLimitRefusal(changes) ?? (limited ? limitRefusal(changes, legs, held) : undefined);
   if (refused !== undefined) return refuse(refused);
   return { decision: { ...rest, occurredAtMs, legs, changes } };
 }
@@ -148,20 +162,30 @@ function becomesOf({
   return others;
 }
 
+function balanceLimitRefusal(changes: readonly WalletChange[]): Refusal | undefined {
+  const beyond = changes.find(({ after }) => isLess(balanceMax, after.balance));
+  return beyond && { reason: "BALANCE_LIMIT", walletId: beyond.after.id };
+}
+
+/** Compares all that legs take out of a wallet, or a hold sets aside, with the wallet's limit. */
 function limitRefusal(
   changes: readonly WalletChange[],
+  legs: readonly Leg[],
   held: Settlement["held"],
-  limited: boolean,
 ): Refusal | undefined {
-  for (const { after, amount } of changes) {
-    const walletId = after.id;
-    if (isLess(balanceMax, after.balance)) return { reason: "BALANCE_LIMIT", walletId };
-    const { transferLimit: limit } = after;
-    if (!limited || limit === undefined) continue;
-    const taken = held?.walletId === walletId ? held.amount : subtract(zero, amount);
+  for (const { after } of changes) {
+    const { id: walletId, transferLimit: limit } = after;
+    if (limit === undefined) continue;
+    const taken = held?.walletId === walletId ? held.amount : takenFrom(walletId, legs);
     if (isLess(limit, taken)) return { reason: "WALLET_LIMIT", walletId, limit };
   }
   return undefined;
+}
+
+function takenFrom(walletId: string, legs: readonly Leg[]): Amount {
+  return legs.reduce((sum, { from, amount }) => {
+    return "walletId" in from && from.walletId === walletId ? add(sum, amount) : sum;
+  }, zero);
 }
 
 function netAmount(walletId: string, legs: readonly Leg[]): Amount {

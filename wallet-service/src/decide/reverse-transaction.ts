@@ -8,23 +8,27 @@ type ReversedLeg = ReverseTransaction["legs"][number];
 /** Takes back a transaction: the same legs the other way round, as far as they are left. */
 export function reverseTransaction(basis: Basis, command: ReverseTransaction): Outcome {
   const { transactionId, shortfallAccount } = command;
+  if (shortfallAccount !== undefined && !basis.rules.isAccount(shortfallAccount)) {
+    return refuse({ reason: "UNKNOWN_ACCOUNT", account: shortfallAccount });
+  }
   const original = basis.transactionOf(transactionId);
   if (original === undefined) return refuse({ reason: "TRANSACTION_NOT_FOUND", transactionId });
   if (original.isReversal || original.legs.length === 0) {
     return refuse({ reason: "NOT_REVERSIBLE", transactionId });
   }
-  if (shortfallAccount !== undefined && !basis.rules.isAccount(shortfallAccount)) {
-    return refuse({ reason: "UNKNOWN_ACCOUNT", account: shortfallAccount });
+  const legCount = original.legs.length;
+  if (command.onlyLeg === true && legCount > 1) {
+    return refuse({ reason: "SEVERAL_LEGS", transactionId, legCount });
   }
   const left = leftOf(original, basis.reversedOf(transactionId));
   const wanted = command.legs.length > 0 ? command.legs : everythingOf(left);
   const missing = wanted.find(({ index }) => original.legs[index] === undefined);
   if (missing !== undefined) {
-    const legCount = original.legs.length;
     return refuse({ reason: "NO_SUCH_LEG", transactionId, index: missing.index, legCount });
   }
   const legs = wanted.flatMap((leg) => turnRound(leg, original));
-  const movement = prepare(basis, { legs });
+  const isWhole = command.legs.length === 0;
+  const movement = prepare(basis, { legs, isWhole });
   if ("refusal" in movement) return movement;
   const refused = statusRefusal(movement) ?? reversedRefusal(transactionId, wanted, left);
   if (refused !== undefined) return refuse(refused);
@@ -35,7 +39,8 @@ export function reverseTransaction(basis: Basis, command: ReverseTransaction): O
   } as const;
   if (shortfallAccount === undefined) return settle(movement, settlement);
   const shared = shareShortfall(legs, movement.states, shortfallAccount);
-  const sharedMovement = prepare(basis, { legs: shared });
+  if (!Array.isArray(shared)) return shared;
+  const sharedMovement = prepare(basis, { legs: shared, isWhole: true });
   return "refusal" in sharedMovement ? sharedMovement : settle(sharedMovement, settlement);
 }
 
@@ -74,21 +79,26 @@ function shareShortfall(
   legs: readonly Leg[],
   states: ReadonlyMap<string, WalletState>,
   account: string,
-): Leg[] {
+): Leg[] | { readonly refusal: Refusal } {
   const available = new Map<string, Amount>();
   for (const { id, balance, held } of states.values()) {
     available.set(id, add(subtract(balance, held), receivedBy(id, legs)));
   }
-  return legs.flatMap(({ from, to, amount }) => {
-    if (!("walletId" in from)) return [{ from, to, amount }];
-    const has = available.get(from.walletId) ?? zero;
+  const shared: Leg[] = [];
+  for (const leg of legs) {
+    const { from, to, amount } = leg;
+    const has = "walletId" in from ? (available.get(from.walletId) ?? zero) : amount;
     const pays = isLess(has, amount) ? has : amount;
-    available.set(from.walletId, subtract(has, pays));
-    return [
-      { from, to, amount: pays },
-      { from: { account }, to, amount: subtract(amount, pays) },
-    ].filter((leg) => !isZero(leg.amount));
-  });
+    if ("walletId" in from) available.set(from.walletId, subtract(has, pays));
+    const lacking = subtract(amount, pays);
+    // The account may not pay another account: what a wallet lacks there is lacking.
+    if (!isZero(lacking) && "walletId" in from && "account" in to) {
+      return refuse({ reason: "INSUFFICIENT_BALANCE", walletId: from.walletId });
+    }
+    if (!isZero(pays)) shared.push({ from, to, amount: pays });
+    if (!isZero(lacking)) shared.push({ from: { account }, to, amount: lacking });
+  }
+  return shared;
 }
 
 function receivedBy(walletId: string, legs: readonly Leg[]): Amount {

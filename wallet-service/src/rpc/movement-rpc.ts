@@ -111,7 +111,11 @@ function postCommand({
 }
 
 function reverseCommand(message: ReverseTransactionRequest): ReverseTransaction {
-  const { transactionId, shortfallAccount } = message;
+  const { transactionId, shortfallAccount, amount } = message;
+  if (amount !== "" && message.legs.length > 0) {
+    const description = "must be empty when legs are given";
+    throw invalidFields([{ field: "amount", description }]);
+  }
   const legs = message.legs
     .map(({ index, amount }) => ({ index, amount: trusted(amount) }))
     .sort((one, other) => one.index - other.index);
@@ -123,7 +127,8 @@ function reverseCommand(message: ReverseTransactionRequest): ReverseTransaction 
   return {
     kind: "reverseTransaction",
     transactionId: transactionId.toLowerCase(),
-    legs,
+    legs: amount === "" ? legs : [{ index: 0, amount: trusted(amount) }],
+    onlyLeg: amount !== "",
     ...(shortfallAccount !== "" && { shortfallAccount }),
   };
 }

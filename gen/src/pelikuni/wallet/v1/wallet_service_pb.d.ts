@@ -635,7 +635,8 @@ export declare type ReverseTransactionRequest = Message<"pelikuni.wallet.v1.Reve
 
   /**
    * The account outside that pays what a wallet no longer has available, one of those configured; when empty, such a
-   * reversal is refused with INSUFFICIENT_BALANCE.
+   * reversal is refused with INSUFFICIENT_BALANCE. It can only pay wallets: what was to go back to an account outside,
+   * of a funding for example, is refused with INSUFFICIENT_BALANCE all the same.
    *
    * @generated from field: string shortfall_account = 3;
    */
@@ -654,6 +655,14 @@ export declare type ReverseTransactionRequest = Message<"pelikuni.wallet.v1.Reve
    * @generated from field: pelikuni.wallet.v1.Details details = 5;
    */
   details?: Details | undefined;
+
+  /**
+   * What to take back of the only leg, instead of legs: refused for a transaction of several legs, of which legs says how
+   * much of which.
+   *
+   * @generated from field: string amount = 6;
+   */
+  amount: string;
 };
 
 /**
