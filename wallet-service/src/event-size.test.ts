@@ -35,6 +35,19 @@ function wallet(index: number, userId: string): WalletState {
   };
 }
 
+test("the metadata of an update count, and every other text of a command", () => {
+  const { metadata } = details;
+  const texts: Command[] = [
+    { kind: "updateWallet", walletId: walletId(0), metadata },
+    { kind: "closeWallet", walletId: walletId(0), reason: "€".repeat(500) },
+    { kind: "post", legs: [], exchange: { rate: "", quoteId: "€".repeat(255) } },
+  ];
+  const sizes = texts.map((command) => estimateEventBytes({ command, requestId: "" }, noItems));
+  for (const [index, least] of [24_000, 1_500, 765].entries()) {
+    expect(sizes[index]).toBeGreaterThan(least);
+  }
+});
+
 test.for([
   { legCount: 1, said: undefined, userId: "alice" },
   { legCount: 100, said: undefined, userId: "a".repeat(100) },

@@ -77,3 +77,40 @@ test("a replica whose clock is ahead expires a hold no earlier than its time in 
   const command = { kind: "releaseHold", holdId, expired: true } as const;
   expect(await submit(ahead, command)).toEqual({ refusal: { reason: "HOLD_NOT_DUE", holdId } });
 });
+
+test("holds expire while the queue has room for a few commands only", async () => {
+  const engine = bed.replica();
+  const walletId = await walletWith(engine, "1000");
+  const placed = Array.from({ length: 200 }, () =>
+    accepted(engine, {
+      kind: "placeHold",
+      holdId: v7(),
+      walletId,
+      amount: amountOf("1"),
+      expireTimeMs: Date.now() + 1_500,
+    }),
+  );
+  await Promise.all(placed);
+  const { groupCommit } = engine;
+  const fewAtOnce = 20;
+  const busy = {
+    ...groupCommit,
+    submit: (...[requests, expiresAtMs]: Parameters<typeof groupCommit.submit>) => {
+      // As many as the queue would have to be full.
+      const room = requests.length > fewAtOnce ? 20_000 : 0;
+      const filler = Array.from(
+        { length: room },
+        () => requests[0] ?? { command: fund(walletId, amountOf("1")), requestId: "" },
+      );
+      return groupCommit.submit([...requests, ...filler], expiresAtMs).slice(0, requests.length);
+    },
+  };
+  const options = { pool: engine.pool, groupCommit: busy, intervalMs: 50, now: Date.now };
+  await using _expiry = startHoldExpiry({ ...options, logger: quiet });
+  const open = async (): Promise<number> => {
+    const rows = await bed.owner<{ count: bigint }[]>`
+      select count(*) from holds where status = 'OPEN' and wallet_id = ${walletId}`;
+    return Number(rows[0]?.count);
+  };
+  await expect.poll(open, { timeout: 20_000 }).toBe(0);
+});

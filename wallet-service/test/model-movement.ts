@@ -138,14 +138,14 @@ export function settle(
   const changes = walletIds.map((id) => {
     const wallet = walletIn(state, id);
     const moreHeld = heldBack?.walletId === id ? heldBack.units : 0n;
-    return { wallet, net: netOf(id, legs), held: heldOf(state, id) + moreHeld, moreHeld };
+    return { id, wallet, net: netOf(id, legs), held: heldOf(state, id) + moreHeld, moreHeld };
   });
   if (changes.some(({ wallet, net, held }) => wallet.units + net < held)) {
     return "INSUFFICIENT_BALANCE";
   }
-  for (const { wallet, net, moreHeld } of changes) {
-    if (wallet.units + net > unitsMax) return "BALANCE_LIMIT";
-    const taken = moreHeld > 0n ? moreHeld : -net;
+  if (changes.some(({ wallet, net }) => wallet.units + net > unitsMax)) return "BALANCE_LIMIT";
+  for (const { wallet, id, moreHeld } of changes) {
+    const taken = moreHeld > 0n ? moreHeld : outOf(id, legs);
     if (limited && wallet.limit !== undefined && taken > wallet.limit) return "WALLET_LIMIT";
   }
   const apply = (): void => {
@@ -156,6 +156,12 @@ export function settle(
     }
   };
   return { atMs, walletIds, legs, apply };
+}
+
+/** All that legs take out of a wallet, whatever they bring it. */
+function outOf(walletId: string, legs: readonly ModelLeg[]): bigint {
+  const out = legs.filter(({ from }) => "walletId" in from && from.walletId === walletId);
+  return out.reduce((sum, { units }) => sum + units, 0n);
 }
 
 /** A plan that does more. */

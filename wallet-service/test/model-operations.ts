@@ -145,11 +145,11 @@ function releaseHold(state: ModelState, command: ReleaseHold, nowMs: number): Ou
 }
 
 function reverse(state: ModelState, command: ReverseTransaction, nowMs: number): Outcome {
+  const account = command.shortfallAccount;
+  if (account !== undefined && !accounts.includes(account)) return "UNKNOWN_ACCOUNT";
   const original = state.transactions.get(command.transactionId);
   if (original === undefined) return "TRANSACTION_NOT_FOUND";
   if (original.isReversal || original.legs.length === 0) return "NOT_REVERSIBLE";
-  const account = command.shortfallAccount;
-  if (account !== undefined && !accounts.includes(account)) return "UNKNOWN_ACCOUNT";
   const left = original.legs.map(({ units }, index) => units - (original.reversed[index] ?? 0n));
   const wanted =
     command.legs.length > 0
@@ -166,7 +166,7 @@ function reverse(state: ModelState, command: ReverseTransaction, nowMs: number):
   if (wanted.length === 0 || tooMuch) return "ALREADY_REVERSED";
   const paid = account === undefined ? legs : withShortfall(state, legs, account);
   if (paid.some(({ from, to }) => "account" in from && "account" in to)) {
-    return "LEG_WITHOUT_WALLET";
+    return "INSUFFICIENT_BALANCE";
   }
   return andThen(settle(state, { legs: paid, nowMs }), { reversal: wanted }, () => {
     for (const { index, units } of wanted) {

@@ -10,6 +10,7 @@ const legWithoutWallet = row("LEG_WITHOUT_WALLET", InvalidArgument, /one side ha
 const sameWallet = row("SAME_WALLET", InvalidArgument, "Cannot transfer to the same wallet");
 const walletNotFound = row("WALLET_NOT_FOUND", NotFound, "Wallet not found");
 const conflict = row("VERSION_CONFLICT", Aborted, /version 1, not 7; read it again/);
+const insufficientBalance = row("INSUFFICIENT_BALANCE", FailedPrecondition, "Insufficient balance");
 const mismatch = row("CURRENCY_MISMATCH", FailedPrecondition, /wallets of one currency/);
 const reused = row("REQUEST_ID_REUSED", AlreadyExists, /choose a new one/);
 const overflow = row("BALANCE_LIMIT", FailedPrecondition, /use a smaller amount/);
@@ -68,14 +69,26 @@ export const refusedMovements: readonly Row[] = [
     const legs = [{ from: ofAccount("external"), to: ofAccount("fees"), amount: "1" }];
     return { call: () => bed.there.postTransaction({ legs }) };
   }),
-  legWithoutWallet("a funding reversed by a shortfall alone", async (bed) => {
+  insufficientBalance("a funding reversed by a shortfall alone", async (bed) => {
     const walletId = await bed.wallet();
     const { receipt } = await bed.here.fundWallet({ walletId, amount: "5" });
     await bed.here.withdraw({ walletId, amount: "5" });
     const transactionId = receipt?.transactionId ?? "";
     return {
       call: () => bed.there.reverseTransaction({ transactionId, shortfallAccount: "fees" }),
+      metadata: { wallet_id: walletId },
     };
+  }),
+  row(
+    "INVALID_FIELD",
+    InvalidArgument,
+    /amount: is for a transaction of one leg; this one has 2/,
+  )("the amount of a reversal of two legs", async (bed) => {
+    const [from, to] = [ofWallet(await bed.wallet("2")), ofWallet(await bed.wallet())];
+    const leg = { from, to, amount: "1" };
+    const { receipt } = await bed.here.postTransaction({ legs: [leg, leg] });
+    const transactionId = receipt?.transactionId ?? "";
+    return { call: () => bed.there.reverseTransaction({ transactionId, amount: "1" }) };
   }),
   sameWallet("a transfer", async (bed) => {
     const walletId = await bed.wallet("1");

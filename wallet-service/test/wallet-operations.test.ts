@@ -2,6 +2,7 @@ import { HoldStatus, WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { FreezeScope } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { errorReason } from "@pelikuni/runtime/rpc-errors";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { failureOf } from "../../e2e/src/call-failure.ts";
 import { errorOf, type OperationsBed, ofWallet, startOperationsBed } from "./operations-bed.ts";
 
 let bed: OperationsBed;
@@ -133,7 +134,7 @@ describe("settings and currencies", () => {
     expect((await bed.there.getWallet({ walletId })).settings).toEqual(known);
   });
 
-  test("the limit binds what a caller starts, netted; not captures, reversals and sweeps", async () => {
+  test("the limit binds what a caller starts; not captures, reversals and sweeps", async () => {
     const [walletId, other] = [await bed.wallet("100"), await bed.wallet("100")];
     const big = { fromWalletId: other, toWalletId: walletId, amount: "20" };
     const { receipt } = await bed.here.transfer(big);
@@ -145,7 +146,8 @@ describe("settings and currencies", () => {
       { from: ofWallet(walletId), to: ofWallet(other), amount: "8" },
       { from: ofWallet(other), to: ofWallet(walletId), amount: "4" },
     ];
-    await bed.there.postTransaction({ legs });
+    const netted = await failureOf(bed.there.postTransaction({ legs }));
+    expect(netted.message).toContain("at most 5.0000");
     await bed.there.captureHold({ holdId, payments: [{ to: ofWallet(other), amount: "20" }] });
     await bed.there.reverseTransaction({ transactionId: receipt?.transactionId ?? "" });
     await bed.there.closeWallet({ walletId, sweepTo: ofWallet(other) });
