@@ -98,25 +98,61 @@ test.each<[Asked, string, string]>([
   });
 });
 
-test("the longest transaction with the longest details in any script is accepted", async () => {
+test("the longest transaction is accepted, with its details in any script and JSON's longest form", async () => {
   const to = await bed.wallet("bob");
   const long = await bed.wallet("long", "100");
+  const others = await Promise.all(Array.from({ length: 98 }, () => bed.wallet("other")));
   const metadata = Object.fromEntries(
-    Array.from({ length: 16 }, (_, index) => [`${index}`.padEnd(40, "鍵"), "値".repeat(500)]),
+    Array.from({ length: 16 }, (_, index) => [
+      `${index}`.padStart(2, "0") + "😀".repeat(38),
+      "😀".repeat(500),
+    ]),
   );
-  const details = { reference: "r".repeat(255), description: "説".repeat(500), metadata };
+  const details = { reference: "😀".repeat(255), description: "😀".repeat(500), metadata };
   const from = { wallet_id: long.id };
-  const legs = Array(100).fill({ from, to: { wallet_id: to.id }, amount: "0.0001" });
-  await bed.done({ path: "/transactions", body: { legs, ...details } }, 201);
-  const body = { amount: "1", ...details };
-  await bed.done({ path: `/wallets/${long.id}/withdraw`, body });
+  const legs = [to, ...others].map(({ id }) => ({ from, to: { wallet_id: id }, amount: "0.0001" }));
+  const versions = [long, to, ...others].map(({ id, version }) => ({ wallet_id: id, version }));
+  const exchange = { rate: "😀".repeat(50), quote_id: "😀".repeat(255) };
+  const body = escaped({ legs, expected_versions: versions, exchange, ...details });
+  expect(body.length).toBeGreaterThan(131_072);
+  const headers = { "Content-Type": "application/json" };
+  await bed.done({ path: "/transactions", body, headers }, 201);
+  const payout = { amount: "1", ...details };
+  await bed.done({ path: `/wallets/${long.id}/withdraw`, body: escaped(payout), headers });
 });
 
+/** JSON of nothing but ASCII: every other character by its UTF-16 code units. */
+function escaped(body: object): string {
+  return JSON.stringify(body).replaceAll(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 test("a body that is too long for an operation is 413", async () => {
-  const body = { amount: "1", more: "a".repeat(140_000) };
+  const body = { amount: "1", more: "a".repeat(270_000) };
   const path = `/wallets/${alice.id}/withdraw`;
   await bed.refused({ path, body }, 413, { reason: "BODY_TOO_LARGE" });
 });
+
+test.each<[string, object, string]>([
+  ["/wallets", { user_id: "alice" }, "a new wallet has no version to compare, so leave it out"],
+  ["/transactions", {}, "give the versions as expected_versions in the body"],
+  ["reverse", {}, "a reversal depends on no version, so leave it out"],
+])(
+  "If-Match on %s, which cannot honour it, is refused and not ignored",
+  async (path, more, instead) => {
+    const side = { wallet_id: alice.id };
+    const body = path === "/transactions" ? { legs: [{ ...leg, from: side }] } : more;
+    const whole = path === "reverse" ? `/transactions/${paid}/reverse` : path;
+    const detail = `If-Match is not taken here: ${instead}`;
+    for (const ifMatch of ['"1"', "*", "1"]) {
+      const headers = { "If-Match": ifMatch };
+      const problem = { reason: "INVALID_FIELD", detail, errors: [{ field: "If-Match", detail }] };
+      await bed.refused({ path: whole, body, headers }, 400, problem);
+    }
+  },
+);
 
 test("an empty body with a content type is told to be an object, and no route takes a list", async () => {
   const headers = { "Content-Type": "application/json" };

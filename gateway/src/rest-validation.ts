@@ -87,7 +87,8 @@ function fieldProblem(error: ErrorObject): FieldProblem {
     return { field: within + params.missingProperty, detail: "is required" };
   }
   if (field === "") return { field: "body", detail: "must be a JSON object" };
-  const detail = ruleMeaning(keyword, params);
+  // What is never taken says in its description what to do instead.
+  const detail = keyword === "not" ? error.parentSchema?.description : ruleMeaning(keyword, params);
   return { field, detail: propertyName === undefined ? detail : `has a key that ${detail}` };
 }
 

@@ -5,6 +5,7 @@ import {
   details,
   idempotencyKey,
   location,
+  noIfMatch,
   receiptHeaders,
   side,
   walletId,
@@ -64,7 +65,10 @@ export const postTransaction = {
     "A split, a fee, an exchange: all legs, or none. Legs of one wallet are netted. Every leg has a " +
     "wallet on at least one side, and you give every amount.",
   tags: ["money"],
-  headers: Type.Object(idempotencyKey),
+  headers: Type.Object({
+    ...idempotencyKey,
+    ...noIfMatch("give the versions as expected_versions in the body"),
+  }),
   body: Type.Object({
     legs: Type.Array(Type.Object({ from: side, to: side, amount }), {
       minItems: 1,
@@ -105,7 +109,10 @@ export const reverseTransaction = {
     "one leg, or some amounts of some legs. A reversal cannot be reversed.",
   tags: ["money"],
   params: transactionPath,
-  headers: Type.Object(idempotencyKey),
+  headers: Type.Object({
+    ...idempotencyKey,
+    ...noIfMatch("a reversal depends on no version, so leave it out"),
+  }),
   body: Type.Object(
     {
       amount: Type.Optional(amount),

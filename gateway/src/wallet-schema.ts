@@ -7,6 +7,7 @@ import {
   idempotencyKey,
   location,
   metadata,
+  noIfMatch,
   receiptHeaders,
   walletConditions,
   walletId,
@@ -89,7 +90,10 @@ export const createWallet = {
   summary: "Create a wallet",
   description: "A user may have any number of wallets.",
   tags: ["wallets"],
-  headers: Type.Object(idempotencyKey),
+  headers: Type.Object({
+    ...idempotencyKey,
+    ...noIfMatch("a new wallet has no version to compare, so leave it out"),
+  }),
   body: Type.Object({
     user_id: userId,
     currency: Type.Optional(
