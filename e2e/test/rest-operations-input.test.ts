@@ -68,6 +68,7 @@ test.each<[Asked, string, string]>([
   ],
   [post({ exchange: { rate: 1.5 } }), "exchange.rate", "must be a string"],
   [reverse({ amount: "x" }), "amount", "decimal number"],
+  [reverse({ amount: "" }), "amount", "greater than zero"],
   [reverse({ amount: "1", legs: [{ index: 0, amount: "1" }] }), "legs", "beside amount"],
   [
     reverse({ legs: [{ index: 1, amount: "1" }] }),
