@@ -23,6 +23,7 @@ beforeAll(async () => {
 afterAll(() => bed[Symbol.asyncDispose]());
 
 const wallet = { wallet_id: "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1" };
+const soon = "2999-01-01T00:00:00Z";
 const bank = { account: "bank" };
 const leg = { from: wallet, to: bank, amount: "1" };
 const withdraw = (body: object): Asked => ({ path: "withdraw", body: { amount: "1", ...body } });
@@ -67,6 +68,41 @@ test.each<[Asked, string, string]>([
     "no other",
   ],
   [post({ exchange: { rate: 1.5 } }), "exchange.rate", "must be a string"],
+  [withdraw({ amout: "1" }), "amout", 'Unknown field "amout"; the fields here are amount, dest'],
+  [withdraw({ destnation: "bank" }), "destnation", "destination"],
+  [withdraw({ currency: "USD" }), "currency", "Unknown field"],
+  [withdraw({ request_id: "r" }), "request_id", "send it as the header Idempotency-Key"],
+  [withdraw({ "a/b~c": 1 }), "a/b~c", 'Unknown field "a/b~c"'],
+  [withdraw({ ["k".repeat(9_000)]: 1 }), "k".repeat(40), "Unknown field"],
+  [post({ request_id: "r" }), "request_id", "send it as the header Idempotency-Key"],
+  [post({ legs: [{ ...leg, currency: "USD" }] }), "legs[0].currency", "are from, to, amount"],
+  [
+    post({ legs: [{ ...leg, to: { ...bank, acount: "" } }] }),
+    "legs[0].to.acount",
+    "are wallet_id, account",
+  ],
+  [post({ exchange: { rat: "1" } }), "exchange.rat", "are rate, quote_id"],
+  [
+    post({ expected_versions: [{ ...wallet, version: 1, id: "" }] }),
+    "expected_versions[0].id",
+    "are wallet_id, version",
+  ],
+  [reverse({ amuont: "1" }), "amuont", "Unknown field"],
+  [reverse({ legs: [{ index: 0, amount: "1", currency: "USD" }] }), "legs[0].currency", "index"],
+  [{ path: "freeze", body: { scpe: "OUTGOING" } }, "scpe", "are scope, reason"],
+  [{ path: "unfreeze", body: { scope: "ALL" } }, "scope", "are reason"],
+  [{ path: "close", body: { sweepto: bank } }, "sweepto", "are sweep_to"],
+  [{ path: "close", body: { sweep_to: { ...bank, x: 1 } } }, "sweep_to.x", "are wallet_id"],
+  [patch({ limit: {} }), "limit", "are metadata, limits"],
+  [patch({ limits: { single_max: "1" } }), "limits.single_max", "are single_transfer_max"],
+  [{ path: "holds", body: { amount: "1", expire_time: soon, ttl: 1 } }, "ttl", "are amount, exp"],
+  [{ path: "capture", body: { amount: "1", to: wallet } }, "to", "are to_wallet_id, amount"],
+  [
+    { path: "capture", body: { payments: [{ to: bank, amount: "1", from: bank }] } },
+    "payments[0].from",
+    "are to, amount",
+  ],
+  [{ path: "release", body: { amount: "1" } }, "amount", "are reference"],
   [reverse({ amount: "x" }), "amount", "decimal number"],
   [reverse({ amount: "" }), "amount", "greater than zero"],
   [reverse({ amount: "1", legs: [{ index: 0, amount: "1" }] }), "legs", "beside amount"],
@@ -91,6 +127,8 @@ test.each<[Asked, string, string]>([
     "": `/wallets/${alice.id}`,
     reverse: `/transactions/${paid}/reverse`,
     "/transactions": "/transactions",
+    capture: `/holds/${wallet.wallet_id}/capture`,
+    release: `/holds/${wallet.wallet_id}/release`,
   };
   const whole = paths[path] ?? `/wallets/${alice.id}/${path}`;
   await bed.refused({ ...asked, path: whole }, 400, {
@@ -129,6 +167,14 @@ function escaped(body: object): string {
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
+
+test("of a misspelt field its name is told first, and then what is missing", async () => {
+  const path = `/wallets/${alice.id}/withdraw`;
+  await bed.refused({ path, body: { amout: "1" } }, 400, {
+    detail: expect.stringContaining('Unknown field "amout"'),
+    errors: [{ field: "amout" }, { field: "amount", detail: "is required" }],
+  });
+});
 
 test("a body that is too long for an operation is 413", async () => {
   const body = { amount: "1", more: "a".repeat(270_000) };

@@ -1,4 +1,5 @@
 import { type TOptional, type TString, type TUnsafe, Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import { ifMatchPattern, keyPattern, textPattern, uuidPattern } from "./rest-patterns.ts";
 
 /** The largest body of a request that may carry lists, or details in any script, in bytes. */
@@ -76,7 +77,7 @@ export function walletId(description: string): TString {
 }
 
 /** One end of a movement of money. */
-export const side = Type.Object(
+export const side = exactObject(
   {
     wallet_id: Type.Optional(walletId("A wallet")),
     account: Type.Optional(account("An account outside the wallets.")),

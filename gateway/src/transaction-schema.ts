@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import {
   account,
   amount,
@@ -69,14 +70,14 @@ export const postTransaction = {
     ...idempotencyKey,
     ...noIfMatch("give the versions as expected_versions in the body"),
   }),
-  body: Type.Object({
-    legs: Type.Array(Type.Object({ from: side, to: side, amount }), {
+  body: exactObject({
+    legs: Type.Array(exactObject({ from: side, to: side, amount }), {
       minItems: 1,
       maxItems: legsMax,
     }),
     expected_versions: Type.Optional(
       Type.Array(
-        Type.Object({
+        exactObject({
           wallet_id: walletId("A wallet of the legs"),
           version: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
         }),
@@ -84,7 +85,7 @@ export const postTransaction = {
       ),
     ),
     exchange: Type.Optional(
-      Type.Object(
+      exactObject(
         {
           rate: Type.Optional(Type.String({ maxLength: 50, pattern: textPattern })),
           quote_id: Type.Optional(Type.String({ maxLength: 255, pattern: textPattern })),
@@ -113,12 +114,12 @@ export const reverseTransaction = {
     ...idempotencyKey,
     ...noIfMatch("a reversal depends on no version, so leave it out"),
   }),
-  body: Type.Object(
+  body: exactObject(
     {
       amount: Type.Optional(amount),
       legs: Type.Optional(
         Type.Array(
-          Type.Object({ index: Type.Integer({ minimum: 0, maximum: legsMax - 1 }), amount }),
+          exactObject({ index: Type.Integer({ minimum: 0, maximum: legsMax - 1 }), amount }),
           { minItems: 1, maxItems: legsMax, description: "In the place of amount." },
         ),
       ),

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import {
   account,
   amount,
@@ -189,7 +190,7 @@ export const withdraw = {
   tags: ["money"],
   params: walletPath,
   headers: walletConditions,
-  body: Type.Object({
+  body: exactObject({
     amount,
     destination: Type.Optional(account("Where it goes to; external when it is left out.")),
     ...details,
