@@ -134,6 +134,14 @@ describe.skipIf(pythonMissing)("verifying an export of the journal", () => {
     expect((await run("python3", [program, path.join(directory, "nowhere")])).code).toBe(2);
   });
 
+  test("an export without events does not fit", async () => {
+    for (const lines of [[], [{ position: 1, event: base64("poison") }]]) {
+      const { code, output } = await verify(lines);
+      expect(output).toMatch(/^DOES NOT FIT: the export has no events$/m);
+      expect(code).toBe(1);
+    }
+  });
+
   test("an amount is written in one way only", async () => {
     const index = journal.findIndex(({ event }) => textOf(event).includes("first salary"));
     const forged = textOf(take(journal, index).event).replaceAll("100.0000", "010.0000");

@@ -46,10 +46,13 @@ async function tamper(
 async function runCommand(
   name: string,
   address = `127.0.0.1:${bed.historyGrpcPort}`,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ code: unknown; output: string }> {
   const file = path.resolve(import.meta.dirname, `../../history-service/src/${name}.ts`);
   const loader = import.meta.resolve("tsx");
-  const child = spawn(process.execPath, ["--conditions=source", "--import", loader, file, address]);
+  const args = ["--conditions=source", "--import", loader, file];
+  if (address !== "") args.push(address);
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...environment } });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk: Buffer) => {
@@ -91,7 +94,7 @@ test("equal histories have no difference, while money goes on moving", async () 
   expect(await runCommand("reconcile")).toMatchObject({
     code: 0,
     output: expect.stringMatching(
-      /^1200 wallets compared at position \d+: 0 differ\.\nUSD: wallets 50\.0000 \+ accounts -50\.0000 = 0\.0000\n$/,
+      /^reconcile: asking the history-service at 127\.0\.0\.1:\d+\n1200 wallets compared at position \d+: 0 differ\.\nUSD: wallets 50\.0000 \+ accounts -50\.0000 = 0\.0000\n$/,
     ),
   });
   expect(await runCommand("verify-journal")).toMatchObject({
@@ -167,6 +170,11 @@ test("without a wallet-service the reconciliation says so, and the command ends 
   const { output, code } = await runCommand("reconcile", `127.0.0.1:${alone.grpcPort}`);
   expect(output).toContain("The wallet-service does not answer");
   expect(code).toBe(2);
+  const nobody = { APP__HISTORY_SERVICE__GRPC__PORT: "1" };
+  expect(await runCommand("reconcile", "", nobody)).toMatchObject({
+    code: 2,
+    output: expect.stringContaining("the history-service at localhost:1 gave no answer"),
+  });
   expect(await runCommand("reconcile", "127.0.0.1:1")).toMatchObject({
     code: 2,
     output: expect.stringContaining("gave no answer"),

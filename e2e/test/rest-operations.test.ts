@@ -76,8 +76,11 @@ test("an exchange goes through accounts, with both amounts given", async () => {
   expect(posted.body).toMatchObject({
     wallets: [{ balance: "89.1580" }, { currency: "EUR", balance: "10.0000" }],
   });
-  // The original amounts of both legs, never a new rate.
   const path = `/transactions/${transactionOf(posted)}/reverse`;
+  // One amount does not say of which leg.
+  const errors = [{ field: "amount", detail: expect.any(String) }];
+  await bed.refused({ path, body: { amount: "10" } }, 400, { reason: "INVALID_FIELD", errors });
+  // The original amounts of both legs, never a new rate.
   expect((await bed.done({ path }, 201)).body).toMatchObject({
     wallets: expect.arrayContaining([
       expect.objectContaining({ id: alice.id, balance: "100.0000" }),

@@ -49,12 +49,11 @@ test("a currency that is not configured is UNKNOWN_CURRENCY", async () => {
 });
 
 test("an account that is not configured is UNKNOWN_ACCOUNT, wherever it stands", async () => {
-  const body = { amount: "1", source: "nowhere", destination: "nowhere" };
   const hold = await bed.hold(alice, "5");
   const transaction = await paid();
   for (const asked of [
-    { path: of(alice, "fund"), body },
-    { path: of(alice, "withdraw"), body },
+    { path: of(alice, "fund"), body: { amount: "1", source: "nowhere" } },
+    { path: of(alice, "withdraw"), body: { amount: "1", destination: "nowhere" } },
     postLeg({ wallet_id: alice.id }, { account: "nowhere" }),
     {
       path: `/holds/${hold.id}/capture`,

@@ -345,6 +345,8 @@ def verify(lines, to, anchor, aside):
             raise DoesNotFit(f"position {position}: {problem}") from None
         if to is not None and position >= to and not journal.open_digests:
             break
+    if journal.position == 0:
+        raise DoesNotFit("the export has no events")
     if to is not None and journal.position < to:
         raise DoesNotFit(f"position {to} is not in the export, which ends at {journal.position}")
     if journal.open_digests:

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import {
   amount,
   details,
@@ -71,7 +72,7 @@ export const placeHold = {
   tags,
   params: walletPath,
   headers: walletConditions,
-  body: Type.Object({
+  body: exactObject({
     amount,
     expire_time: instant(
       "When the hold ends unless it is captured or released before; at most as far ahead as " +
@@ -128,11 +129,11 @@ export const captureHold = {
   tags,
   params: holdPath,
   headers: holdConditions,
-  body: Type.Object({
+  body: exactObject({
     to_wallet_id: Type.Optional(walletId("The wallet that is paid")),
     amount: Type.Optional(amount),
     payments: Type.Optional(
-      Type.Array(Type.Object({ to: side, amount }), {
+      Type.Array(exactObject({ to: side, amount }), {
         minItems: 1,
         maxItems: 100,
         description: "1 to 100 payments, in the place of to_wallet_id and amount.",
@@ -160,7 +161,7 @@ export const releaseHold = {
   tags,
   params: holdPath,
   headers: holdConditions,
-  body: Type.Object(details, optionalBody),
+  body: exactObject(details, optionalBody),
   response: {
     200: json("The hold right after it.", holdReference, receiptHeaders),
     ...problems(400, 404, 412, 413, 415, 422, 503, 504),

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createLogger } from "@pelikuni/runtime/logger";
+import { rpcError } from "@pelikuni/runtime/rpc-errors";
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createHttpServer } from "./http-server.ts";
@@ -35,6 +36,9 @@ beforeAll(async () => {
   app.get("/echo", () => ({ name: "nobody" }));
   app.get("/fault", () => {
     throw new Error("select secret from vault");
+  });
+  app.get("/behind", () => {
+    throw rpcError({ code: Code.Unavailable, reason: "NOT_COMPLETE_YET", message: "Ask again" });
   });
   app.get("/outage", () => {
     throw new ConnectError("nobody is there", Code.Unavailable);
@@ -150,7 +154,17 @@ test("a fault is logged with its cause, and the client learns nothing of it", as
 test("an outage is logged once a second, however many requests it fails", async () => {
   const answers = await Promise.all(Array.from({ length: 5 }, () => fetch(`${origin}/outage`)));
   for (const answer of answers) await expectProblem(answer, 503, { reason: "UNAVAILABLE" });
-  expect(lines.filter((line) => line.includes("nobody is there"))).toHaveLength(1);
+  const told = lines.filter((line) => line.includes("nobody is there"));
+  expect(told.map((line) => Object.keys(JSON.parse(line)))).toEqual([
+    expect.arrayContaining(["reason", "message"]),
+  ]);
+  expect(told[0]).not.toMatch(/stack|"error"/);
+});
+
+test("history that is a moment behind is nothing to log", async () => {
+  const before = lines.length;
+  await expectProblem(await fetch(`${origin}/behind`), 503, { reason: "NOT_COMPLETE_YET" });
+  expect(lines.slice(before)).toEqual([]);
 });
 
 test.each([

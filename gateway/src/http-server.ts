@@ -51,11 +51,11 @@ const problemType = "application/problem+json; charset=utf-8";
  * the gateway's own fault is logged, and what fails behind it.
  */
 export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer {
-  const warnOfOutage = outageWarner(logger);
+  const logOutage = outageLogger(logger);
   const sendFailure = (error: unknown, reply: FastifyReply): FastifyReply => {
     const refusal = refusalOfFailure(error);
     if (refusal !== undefined) {
-      if (refusal.status >= 500) warnOfOutage(error);
+      if (refusal.status >= 500) logOutage(error, refusal);
       return sendProblem(reply, refusal);
     }
     logger.error({ error, route: reply.request.routeOptions.url }, "A request failed");
@@ -98,12 +98,18 @@ function sendProblem(reply: FastifyReply, refusal: RestRefusal): FastifyReply {
 const outageWarningIntervalMs = 1_000;
 
 /** During an outage every request fails; one line a second tells as much as all. */
-function outageWarner(logger: Logger): (error: unknown) => void {
+function outageLogger(logger: Logger): (error: unknown, refusal: RestRefusal) => void {
   let nextAtMs = 0;
-  return (error) => {
+  return (error, { reason }) => {
+    // The whole error would carry descriptions of the contract's messages.
+    const cause = { reason, message: error instanceof Error ? error.message : String(error) };
+    if (reason === "NOT_COMPLETE_YET") {
+      logger.debug(cause, "History is a moment behind; the client was told to ask again");
+      return;
+    }
     if (performance.now() < nextAtMs) return;
     nextAtMs = performance.now() + outageWarningIntervalMs;
-    logger.warn({ error }, "A service behind the gateway does not do its work");
+    logger.warn(cause, "A service behind the gateway does not do its work");
   };
 }
 

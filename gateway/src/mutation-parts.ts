@@ -1,8 +1,9 @@
-import { type TOptional, type TString, Type } from "typebox";
+import { type TOptional, type TString, type TUnsafe, Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import { ifMatchPattern, keyPattern, textPattern, uuidPattern } from "./rest-patterns.ts";
 
 /** The largest body of a request that may carry lists, or details in any script, in bytes. */
-export const longBodyBytesMax = 131_072;
+export const longBodyBytesMax = 262_144;
 
 const metadataPairsMax = 16;
 const metadataKeyMax = 40;
@@ -76,7 +77,7 @@ export function walletId(description: string): TString {
 }
 
 /** One end of a movement of money. */
-export const side = Type.Object(
+export const side = exactObject(
   {
     wallet_id: Type.Optional(walletId("A wallet")),
     account: Type.Optional(account("An account outside the wallets.")),
@@ -112,6 +113,19 @@ export function ifMatch(wallet: string): { "If-Match": TOptional<TString> } {
         examples: ['"3"'],
       }),
     ),
+  };
+}
+
+/**
+ * The header of `ifMatch` where a mutation cannot honour it: ignoring it would act on a version that
+ * the caller did not mean.
+ *
+ * @param instead what the caller is to do, for example "leave it out"
+ */
+export function noIfMatch(instead: string): { "If-Match": TOptional<TUnsafe<string>> } {
+  const description = `If-Match is not taken here: ${instead}`;
+  return {
+    "If-Match": Type.Optional(Type.Unsafe<string>({ type: "string", not: {}, description })),
   };
 }
 

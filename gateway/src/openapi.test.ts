@@ -111,7 +111,7 @@ test("operations have names of their own, tags that are explained, and say what 
   }
 });
 
-test("every mutation takes an Idempotency-Key, and a body that is required only where it is", () => {
+test("every mutation takes an Idempotency-Key, says what If-Match does, and a body that is required only where it is", () => {
   const withoutBody = [
     "freezeWallet",
     "unfreezeWallet",
@@ -123,6 +123,7 @@ test("every mutation takes an Idempotency-Key, and a body that is required only 
     const headers = parameters.filter((one) => one.in === "header").map(({ name }) => name);
     const isMutation = method !== "get";
     expect(headers.includes("Idempotency-Key"), operationId).toBe(isMutation);
+    expect(headers.includes("If-Match"), operationId).toBe(isMutation);
     if (!isMutation) continue;
     expect(Object.keys(responses), operationId).toEqual(expect.arrayContaining(["400", "422"]));
     expect(requestBody?.required, operationId).toBe(!withoutBody.includes(operationId));

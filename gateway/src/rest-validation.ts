@@ -7,9 +7,12 @@ import { patternMeanings } from "./rest-patterns.ts";
 /** Most field problems in one answer, as many as one RPC error carries. */
 export const fieldProblemsMax = 20;
 
+// An unknown name is repeated to who sent it; of a very long one the beginning is enough.
+const unknownNameMax = 40;
+
 /**
- * Compiles the validators of the routes. Unknown fields are ignored, and nothing is coerced but
- * queries, which are text by nature. A validator refuses with a RestRefusal.
+ * Compiles the validators of the routes. Unknown fields are ignored where the schema does not
+ * refuse them, and nothing is coerced but queries, which are text by nature. A validator refuses with a RestRefusal.
  */
 export function createValidatorCompiler(): FastifySchemaCompiler<TSchema> {
   const options = { allErrors: true, verbose: true, allowUnionTypes: true, validateFormats: false };
@@ -31,6 +34,8 @@ function refusing(validate: ValidateFunction, refuse: Refuse): Validator {
     if (validate(data)) return true;
     // Of a wrong key Ajv tells the rule first, and then once more that there is a wrong key.
     const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== "propertyNames");
+    // Of a misspelt field Ajv tells first that the right one is missing.
+    errors.sort((one, other) => Number(isUnknownField(other)) - Number(isUnknownField(one)));
     return { error: refuse(errors.slice(0, fieldProblemsMax)) };
   };
 }
@@ -81,14 +86,31 @@ function headerValidator(ajv: Ajv, schema: TSchema): Validator {
 
 function fieldProblem(error: ErrorObject): FieldProblem {
   const { keyword, params, propertyName } = error;
+  if (isUnknownField(error)) return unknownField(error);
   const field = fieldName(error.instancePath);
   if (keyword === "required") {
     const within = field === "" ? "" : `${field}.`;
     return { field: within + params.missingProperty, detail: "is required" };
   }
   if (field === "") return { field: "body", detail: "must be a JSON object" };
-  const detail = ruleMeaning(keyword, params);
+  // What is never taken says in its description what to do instead.
+  const detail = keyword === "not" ? error.parentSchema?.description : ruleMeaning(keyword, params);
   return { field, detail: propertyName === undefined ? detail : `has a key that ${detail}` };
+}
+
+function isUnknownField({ keyword }: ErrorObject): boolean {
+  return keyword === "additionalProperties";
+}
+
+function unknownField({ instancePath, params, parentSchema }: ErrorObject): FieldProblem {
+  const name = [...String(params.additionalProperty)].slice(0, unknownNameMax).join("");
+  const pointer = `${instancePath}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  const known = Object.keys(parentSchema?.properties ?? {}).join(", ");
+  const detail =
+    name === "request_id"
+      ? "Not request_id in the body: send it as the header Idempotency-Key"
+      : `Unknown field ${JSON.stringify(name)}; the fields here are ${known}`;
+  return { field: fieldName(pointer), detail };
 }
 
 /** A place in a body as the contract names it: `legs[0].amount`, `metadata["a/b"]`. */

@@ -41,15 +41,13 @@ export function registerTransactionRoutes(app: RestServer, call: CallRpc): void 
   const reverse = { schema: rest.reverseTransaction, ...limits };
   const path = "/transactions/:transaction_id/reverse";
   app.post(path, reverse, async ({ params, body, headers }, reply) => {
-    const answer = call(reply, rpc.reverseTransaction, {
+    const { receipt, wallets, reversal } = await call(reply, rpc.reverseTransaction, {
       transactionId: params.transaction_id,
-      legs: reversedLegsOf(body),
+      ...reversedOf(body),
       shortfallAccount: body.shortfall_account ?? "",
       requestId: headers["idempotency-key"] ?? "",
       ...detailsOf(body),
     });
-    const terms = body.amount === undefined ? {} : oneAmountTerms;
-    const { receipt, wallets, reversal } = await inTermsOf(terms, answer);
     reply.code(201).headers(createdHeaders(receipt));
     return { ...postedBody({ receipt, wallets }), reversal: reversalBody(answered(reversal)) };
   });
@@ -57,25 +55,28 @@ export function registerTransactionRoutes(app: RestServer, call: CallRpc): void 
 
 // The versions stand in the body: 412 is for conditions in headers.
 const postTerms = { conflictStatus: 409 };
-const oneAmountTerms = { fields: { "legs[0].amount": "amount" } };
 
 interface ReverseBody {
   readonly amount?: string | number;
   readonly legs?: readonly { readonly index: number; readonly amount: string | number }[];
 }
 
-function reversedLegsOf({
-  amount,
-  legs,
-}: ReverseBody): MessageInitShape<typeof ReversedLegSchema>[] {
+/** What to take back: of the only leg, of some legs, or all that is left. */
+function reversedOf({ amount, legs }: ReverseBody): {
+  amount?: string;
+  legs?: MessageInitShape<typeof ReversedLegSchema>[];
+} {
   if (amount !== undefined) {
     if (legs !== undefined) throw RestRefusal.ofField("legs", "must not stand beside amount");
-    return [{ index: 0, amount: amountText(amount) }];
+    // The contract takes an empty amount for none; who writes an empty one has not meant all.
+    return { amount: amount === "" ? "0" : amountText(amount) };
   }
-  return (legs ?? []).map((leg, place) => ({
-    index: leg.index,
-    amount: amountText(leg.amount, `legs[${place}].amount`),
-  }));
+  return {
+    legs: (legs ?? []).map((leg, place) => ({
+      index: leg.index,
+      amount: amountText(leg.amount, `legs[${place}].amount`),
+    })),
+  };
 }
 
 function createdHeaders(receipt: Receipt | undefined): Record<string, string> {

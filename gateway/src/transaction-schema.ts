@@ -1,10 +1,12 @@
 import { type Static, Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import {
   account,
   amount,
   details,
   idempotencyKey,
   location,
+  noIfMatch,
   receiptHeaders,
   side,
   walletId,
@@ -64,15 +66,18 @@ export const postTransaction = {
     "A split, a fee, an exchange: all legs, or none. Legs of one wallet are netted. Every leg has a " +
     "wallet on at least one side, and you give every amount.",
   tags: ["money"],
-  headers: Type.Object(idempotencyKey),
-  body: Type.Object({
-    legs: Type.Array(Type.Object({ from: side, to: side, amount }), {
+  headers: Type.Object({
+    ...idempotencyKey,
+    ...noIfMatch("give the versions as expected_versions in the body"),
+  }),
+  body: exactObject({
+    legs: Type.Array(exactObject({ from: side, to: side, amount }), {
       minItems: 1,
       maxItems: legsMax,
     }),
     expected_versions: Type.Optional(
       Type.Array(
-        Type.Object({
+        exactObject({
           wallet_id: walletId("A wallet of the legs"),
           version: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
         }),
@@ -80,7 +85,7 @@ export const postTransaction = {
       ),
     ),
     exchange: Type.Optional(
-      Type.Object(
+      exactObject(
         {
           rate: Type.Optional(Type.String({ maxLength: 50, pattern: textPattern })),
           quote_id: Type.Optional(Type.String({ maxLength: 255, pattern: textPattern })),
@@ -105,13 +110,16 @@ export const reverseTransaction = {
     "one leg, or some amounts of some legs. A reversal cannot be reversed.",
   tags: ["money"],
   params: transactionPath,
-  headers: Type.Object(idempotencyKey),
-  body: Type.Object(
+  headers: Type.Object({
+    ...idempotencyKey,
+    ...noIfMatch("a reversal depends on no version, so leave it out"),
+  }),
+  body: exactObject(
     {
       amount: Type.Optional(amount),
       legs: Type.Optional(
         Type.Array(
-          Type.Object({ index: Type.Integer({ minimum: 0, maximum: legsMax - 1 }), amount }),
+          exactObject({ index: Type.Integer({ minimum: 0, maximum: legsMax - 1 }), amount }),
           { minItems: 1, maxItems: legsMax, description: "In the place of amount." },
         ),
       ),

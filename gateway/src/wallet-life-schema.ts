@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import {
   amount,
   details,
@@ -25,10 +26,10 @@ export const updateWallet = {
   description:
     "What is left out stays. metadata replaces all pairs: {} takes them all away. These pairs are the " +
     "wallet's; what is to be remembered with the change itself are reference and description.",
-  body: Type.Object({
+  body: exactObject({
     metadata: Type.Optional(metadata),
     limits: Type.Optional(
-      Type.Object({
+      exactObject({
         single_transfer_max: Type.Optional(
           Type.Unsafe<string | number | null>({
             ...amount,
@@ -55,7 +56,7 @@ export const freezeWallet = {
   operationId: "freezeWallet",
   summary: "Freeze a wallet",
   description: "Holds can still be released, and expire. Freezing again changes how far.",
-  body: Type.Object(
+  body: exactObject(
     {
       scope: Type.Optional(
         Type.String({
@@ -79,7 +80,7 @@ export const unfreezeWallet = {
   operationId: "unfreezeWallet",
   summary: "Let a wallet's money move again",
   description: "The wallet is ACTIVE afterwards.",
-  body: Type.Object({ ...reason, ...details }, optionalBody),
+  body: exactObject({ ...reason, ...details }, optionalBody),
   response: { 200: walletAnswer, ...refused },
 };
 
@@ -91,6 +92,6 @@ export const closeWallet = {
   description:
     "It has to be empty, or its money goes to sweep_to in the same transaction. The answer is the " +
     "closed wallet.",
-  body: Type.Object({ sweep_to: Type.Optional(side), ...reason, ...details }, optionalBody),
+  body: exactObject({ sweep_to: Type.Optional(side), ...reason, ...details }, optionalBody),
   response: { 200: walletAnswer, ...refused },
 };

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { exactObject } from "./exact-object.ts";
 import {
   account,
   amount,
@@ -7,6 +8,7 @@ import {
   idempotencyKey,
   location,
   metadata,
+  noIfMatch,
   receiptHeaders,
   walletConditions,
   walletId,
@@ -89,7 +91,10 @@ export const createWallet = {
   summary: "Create a wallet",
   description: "A user may have any number of wallets.",
   tags: ["wallets"],
-  headers: Type.Object(idempotencyKey),
+  headers: Type.Object({
+    ...idempotencyKey,
+    ...noIfMatch("a new wallet has no version to compare, so leave it out"),
+  }),
   body: Type.Object({
     user_id: userId,
     currency: Type.Optional(
@@ -185,7 +190,7 @@ export const withdraw = {
   tags: ["money"],
   params: walletPath,
   headers: walletConditions,
-  body: Type.Object({
+  body: exactObject({
     amount,
     destination: Type.Optional(account("Where it goes to; external when it is left out.")),
     ...details,

@@ -1,10 +1,17 @@
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import { loadConfiguration } from "@pelikuni/runtime/configuration";
+import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
+import { historyServiceSchema } from "./history-service-configuration.ts";
 
-const addressDefault = "localhost:50052";
 const messageBytesMax = 4 * 1024 * 1024;
 const deadlineDefaultMs = 10_000;
+
+/** The section `history_service`; a command needs no database of its own. */
+const commandSchema = historyServiceSchema.extend({
+  database: historyServiceSchema.shape.database.partial({ url: true }),
+});
 
 /** What a command asks a running history-service. */
 export interface HistoryQuestion {
@@ -18,21 +25,35 @@ export interface HistoryQuestion {
 }
 
 /**
- * Runs a command against the history-service at the address that it was given, localhost:50052
- * otherwise. Exit code 0: nothing was found; 1: something was; 2: it could not be asked.
+ * Runs a command against the history-service at the address that it was given, otherwise against
+ * the one of this machine, on the port `history_service.grpc.port`. Exit code 0: nothing was found;
+ * 1: something was; 2: it could not be asked.
  */
 export async function runCommand({ name, ask }: HistoryQuestion): Promise<void> {
-  const address = process.argv[2] ?? addressDefault;
-  const tell = (line: string): void => void process.stdout.write(`${line}\n`);
-  const transport = createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs });
+  const report = (line: string): void => void process.stderr.write(`${name}: ${line}\n`);
   try {
-    const clean = await ask(createClient(HistoryService, transport), tell);
-    process.exitCode = clean ? 0 : 1;
+    const address = process.argv[2] ?? configuredAddress();
+    report(`asking the history-service at ${address}`);
+    process.exitCode = (await askAt(address, ask)) ? 0 : 1;
+  } catch (error) {
+    report(error instanceof OperatorError ? error.message : String(error));
+    process.exitCode = 2;
+  }
+}
+
+function configuredAddress(): string {
+  const { port } = loadConfiguration("history_service", commandSchema).grpc;
+  if (port !== 0) return `localhost:${port}`;
+  throw new OperatorError("history_service.grpc.port is 0, any free one; give host:port instead.");
+}
+
+async function askAt(address: string, ask: HistoryQuestion["ask"]): Promise<boolean> {
+  const tell = (line: string): void => void process.stdout.write(`${line}\n`);
+  await using transport = createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs });
+  try {
+    return await ask(createClient(HistoryService, transport), tell);
   } catch (error) {
     const reason = ConnectError.from(error).message;
-    process.stderr.write(`${name}: the history-service at ${address} gave no answer: ${reason}\n`);
-    process.exitCode = 2;
-  } finally {
-    await transport[Symbol.asyncDispose]();
+    throw new OperatorError(`the history-service at ${address} gave no answer: ${reason}`);
   }
 }

@@ -106,9 +106,15 @@ function metadataOf(refusal: StateRefusal): Record<string, string> {
 function messageOf(refusal: StateRefusal): string {
   switch (refusal.reason) {
     case "UNKNOWN_ACCOUNT":
-      return `The account "${refusal.account}" is not configured; ListAccounts names those that are`;
+      return (
+        `The account "${refusal.account}" is not configured; ` +
+        "ListAccounts (GET /accounts) names those that are"
+      );
     case "UNKNOWN_CURRENCY":
-      return `The currency "${refusal.currency}" is not configured; ListCurrencies names those that are`;
+      return (
+        `The currency "${refusal.currency}" is not configured; ` +
+        "ListCurrencies (GET /currencies) names those that are"
+      );
     case "AMOUNT_PRECISION":
       return `Amounts in ${refusal.currency} have at most ${refusal.decimals} decimals; leave out the others`;
     case "VERSION_CONFLICT":

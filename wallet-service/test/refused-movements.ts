@@ -5,7 +5,11 @@ import { anHourFrom, capture, type Row, row, transfer, transferred } from "./ref
 
 const { InvalidArgument, NotFound, FailedPrecondition, Aborted, AlreadyExists } = Code;
 const precision = row("AMOUNT_PRECISION", InvalidArgument, /JPY have at most 0 decimals; leave/);
-const unknownAccount = row("UNKNOWN_ACCOUNT", InvalidArgument, /"nowhere".* ListAccounts names/);
+const unknownAccount = row(
+  "UNKNOWN_ACCOUNT",
+  InvalidArgument,
+  /"nowhere".* ListAccounts \(GET \/accounts\) names/,
+);
 const legWithoutWallet = row("LEG_WITHOUT_WALLET", InvalidArgument, /one side has to be a wallet/);
 const sameWallet = row("SAME_WALLET", InvalidArgument, "Cannot transfer to the same wallet");
 const walletNotFound = row("WALLET_NOT_FOUND", NotFound, "Wallet not found");
@@ -45,7 +49,7 @@ export const refusedMovements: readonly Row[] = [
   row(
     "UNKNOWN_CURRENCY",
     InvalidArgument,
-    /"XAU".* ListCurrencies names/,
+    /"XAU".* ListCurrencies \(GET \/currencies\) names/,
   )("a wallet", async (bed) => {
     return { call: () => bed.there.createWallet({ userId: "u", currency: "XAU" }) };
   }),
