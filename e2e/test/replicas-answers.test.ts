@@ -48,7 +48,11 @@ test.for<[string, (attempt: Attempt) => Attempt[], RegExp]>([
     (attempt) => [answeredWith(attempt, { occurredAtMs: longAgoMs })],
     /occurred_at is 1, in the event/,
   ],
-  ["another balance", (attempt) => [withBalance(attempt)], /answered wallet .*: ACTIVE with 9.0000 USD/],
+  [
+    "another balance",
+    (attempt) => [withBalance(attempt)],
+    /answered wallet .*: ACTIVE with 9.0000 USD/,
+  ],
   [
     "one transaction for two requests",
     (attempt) => [attempt, withOrder(attempt, { requestId: randomUUID() })],
@@ -123,7 +127,11 @@ test("an order acknowledged before another was sent, yet behind it, is named", (
 test.for<[string, { version: bigint } | { balance: string }, RegExp]>([
   ["an old version", { version: 0n }, /read on replica 0: version 0, after version \d+ was/],
   ["a version that never was", { version: 1_000_000n }, /version 1000000 is not in the journal/],
-  ["another balance", { balance: "9.0000" }, /9.0000, held 0.0000, ACTIVE at version \d+, which has/],
+  [
+    "another balance",
+    { balance: "9.0000" },
+    /9.0000, held 0.0000, ACTIVE at version \d+, which has/,
+  ],
 ])("reading %s is named", ([, wrong, finding]) => {
   const readings = ledger.readings.map((reading) => ({
     ...reading,
