@@ -1,3 +1,4 @@
+import { setImmediate as immediately } from "node:timers/promises";
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient, Sql } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
@@ -283,7 +284,9 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
       pending.push(arrange(messages));
       // What comes while others are stored is taken in together: of several partitions, each has
       // what the others lack.
-      gathered ??= inTurn(() => {
+      gathered ??= inTurn(async () => {
+        // Who gives at the same time is heard out first.
+        await immediately();
         gathered = undefined;
         return takeGathered(pending.splice(0));
       });

@@ -12,43 +12,52 @@ export interface GapHealingParts {
   readonly journal: JournalReader;
   readonly ingestion: EventIngestion;
   readonly logger: Logger;
-  /** How long history may lack its next event before it is fetched; milliseconds. */
+  /** How long history may lack an event before one that waits; milliseconds. */
   readonly patienceMs?: number;
 }
 
 const lookIntervalMs = 1_000;
 const patienceMsDefault = 5_000;
 const patienceMsMax = 60_000;
-const eventsPerRoundMax = 100_000n;
+// Nothing waits: the source may be about to bring it all, such as a consumer group that forms.
+const patienceFactorIfNothingWaits = 6;
+const eventsPerRoundMax = 20_000n;
 const eventsPerBatchMax = 500;
 
 /**
  * Fetches from the wallet-service's feed what the source does not bring: messages that are gone from
  * the topic, or that a consumer group has passed which remembers more than the database does. It acts
- * when history has lacked its next event for some seconds, on as many events as are missing before
- * the next one that waits; after rounds that did not help, ever later.
+ * when history has lacked its next event for some seconds, on the events that are missing before
+ * the next one that waits; when nothing waits, much later; after rounds that did not help, ever later.
  */
 export function startGapHealing(parts: GapHealingParts): AsyncDisposable {
   const { pool, journal, ingestion, logger, patienceMs: patienceMsMin = patienceMsDefault } = parts;
   let mark: bigint | undefined;
+  let healedTo: bigint | undefined;
   let sinceMs = 0;
   let patienceMs = patienceMsMin;
 
   async function round(stop: AbortSignal): Promise<void> {
     const { completeTo, stoppedReason } = await pool.read(readProgress);
-    const hasMoved = completeTo !== mark;
-    if (hasMoved) patienceMs = patienceMsMin;
-    if (!hasMoved && performance.now() - sinceMs < patienceMs) return;
-    if (!hasMoved && stoppedReason === undefined) await heal(completeTo, stop);
+    if (completeTo !== mark) patienceMs = patienceMsMin;
+    // Where a round has brought it, it goes on at once; elsewhere the source is at work.
+    if (completeTo !== mark && completeTo !== healedTo) sinceMs = performance.now();
     mark = completeTo;
-    sinceMs = performance.now();
+    const lackedMs = performance.now() - sinceMs;
+    if (lackedMs < patienceMs || stoppedReason !== undefined) return;
+    const waiting = await pool.read((sql) => readFirstWaiting(sql, completeTo));
+    if (waiting === undefined && lackedMs < patienceMs * patienceFactorIfNothingWaits) return;
+    const end = await journal.readLastPosition();
+    if (end === undefined) return;
+    if (end <= completeTo) sinceMs = performance.now();
+    else await heal({ completeTo, waiting, end }, stop);
   }
 
-  async function heal(completeTo: bigint, stop: AbortSignal): Promise<void> {
-    const end = await journal.readLastPosition();
-    if (end === undefined || end <= completeTo) return;
+  async function heal(
+    { completeTo, waiting, end }: { completeTo: bigint; waiting: bigint | undefined; end: bigint },
+    stop: AbortSignal,
+  ): Promise<void> {
     const first = completeTo + 1n;
-    const waiting = await pool.read((sql) => readFirstWaiting(sql, completeTo));
     // One that waits for the very next position is in doubt: the feed decides.
     const missingTo = waiting === undefined ? end : waiting > first ? waiting - 1n : first;
     const roundTo = completeTo + eventsPerRoundMax;
@@ -63,6 +72,7 @@ export function startGapHealing(parts: GapHealingParts): AsyncDisposable {
       batch = [];
     }
     await ingestion.ingest(batch);
+    healedTo = last;
   }
 
   return repeatEvery(Math.min(lookIntervalMs, patienceMsMin), async (stop) => {

@@ -24,9 +24,10 @@ const sessionTimeoutMs = 8_000;
 const rebalanceTimeoutMs = 10_000;
 const heartbeatIntervalMs = 1_000;
 const fetchWaitMsMax = 500;
-// Events of all partitions are taken in together: each of them waits for some of the others. Brokers
-// give at most a MiB of each.
+// Events of all partitions are taken in together: each of them waits for some of the others. So one
+// answer of a broker has a little of every partition, rather than much of some.
 const partitionsAtOnceMax = 32;
+const bytesPerPartitionMax = 256 * 1024;
 const databaseRetryMs = 500;
 
 /**
@@ -47,6 +48,7 @@ export async function readTopic(
     rebalanceTimeout: rebalanceTimeoutMs,
     heartbeatInterval: heartbeatIntervalMs,
     maxWaitTimeInMs: fetchWaitMsMax,
+    maxBytesPerPartition: bytesPerPartitionMax,
     allowAutoTopicCreation: false,
     // A consumer that gave up is replaced by a new one, not revived.
     retry: { restartOnFailure: async () => false },
