@@ -62,7 +62,6 @@ export function decideGroup(requests: readonly Request[], basis: GroupBasis): De
   const refusedKeys = new Set<string>();
 
   const decideOne = ({ command, details }: Request): Outcome => {
-    states.look(command);
     const outcome = decide(decisionBasis, command);
     if ("refusal" in outcome) return outcome;
     const transactionId = states.usedReference(outcome.decision, details);
@@ -114,28 +113,36 @@ function joined(events: readonly RecordedEvent[]): Pick<GroupToCommit, "events" 
 }
 
 function changesOf({
-  seen,
-  after,
+  wallets,
+  holds,
+  reversals,
+  metadata,
+  references,
 }: GroupStates): Omit<
   GroupToCommit,
   "keys" | "refusedKeys" | "segmentId" | "eventCount" | "events" | "eventHashes"
 > {
   const created: RecordedWallet[] = [];
   const changed: RecordedWallet[] = [];
-  for (const wallet of after.wallets.values()) {
-    if (seen.wallets.get(wallet.id) === undefined) created.push(wallet);
+  for (const wallet of wallets.after.values()) {
+    if (wallets.seen.get(wallet.id) === undefined) created.push(wallet);
     if (wallet.version > 0n) changed.push(wallet);
   }
   return {
-    seen: [...seen.wallets].map(([id, state]) => ({ id, state })),
+    seen: statesOf(wallets.seen),
     created,
     changed,
-    seenHolds: [...seen.holds.values()],
-    holds: [...after.holds.values()],
-    seenReversals: [...seen.reversals].map(([id, state]) => ({ id, state })),
-    reversals: [...after.reversals].map(([id, state]) => ({ id, state })),
-    seenMetadata: [...seen.metadata].map(([id, state]) => ({ id, state })),
-    metadata: [...after.metadata].map(([id, state]) => ({ id, state })),
-    references: [...after.references].map(([hash, transactionId]) => ({ hash, transactionId })),
+    // A hold that was not there: whoever placed it since has told nobody its id before.
+    seenHolds: [...holds.seen.values()].filter((hold) => hold !== undefined),
+    holds: [...holds.after.values()],
+    seenReversals: statesOf(reversals.seen),
+    reversals: statesOf(reversals.after),
+    seenMetadata: statesOf(metadata.seen),
+    metadata: statesOf(metadata.after),
+    references: [...references].map(([hash, transactionId]) => ({ hash, transactionId })),
   };
+}
+
+function statesOf<State>(states: ReadonlyMap<string, State>): { id: string; state: State }[] {
+  return [...states].map(([id, state]) => ({ id, state }));
 }
