@@ -6,7 +6,7 @@ import type { GroupToCommit } from "./group-store.ts";
 import { joinEvents } from "./journal-store.ts";
 import type { RequestKey } from "./request-key.ts";
 import { transactionIdAt } from "./transaction-id.ts";
-import type { Decision, Details, Outcome, Refusal } from "./wallet.ts";
+import type { Actor, Decision, Details, Outcome, Refusal } from "./wallet.ts";
 import { type RecordedEvent, type RecordedWallet, recordEvent } from "./wallet-events.ts";
 
 /** A command as its caller sent it. */
@@ -14,6 +14,8 @@ export interface Request {
   readonly command: Command;
   /** What the caller wants remembered, if anything. */
   readonly details?: Details | undefined;
+  /** Who asks for it; undefined when nobody has said who he is, or the service does it by itself. */
+  readonly actor?: Actor | undefined;
   /** The caller's idempotency key; empty for none. */
   readonly requestId: string;
   /** Present when the request_id is. */
@@ -70,7 +72,7 @@ export function decideGroup(requests: readonly Request[], basis: GroupBasis): De
   };
 
   const verdictOf = (request: Request): Verdict => {
-    const { details, requestId, requestKey } = request;
+    const { details, actor, requestId, requestKey } = request;
     const owner = requestKey && owners.get(requestKey.key);
     if (requestKey && owner) {
       const sameInput = Buffer.compare(owner.fingerprint, requestKey.fingerprint) === 0;
@@ -84,7 +86,8 @@ export function decideGroup(requests: readonly Request[], basis: GroupBasis): De
     const { decision } = outcome;
     const index = events.length;
     const transactionId = transactionIdAt(segmentId, index);
-    const event = recordEvent(decision, transactionId, { requestId, details }, states.headOf);
+    const notes = { requestId, details, actor };
+    const event = recordEvent(decision, transactionId, notes, states.headOf);
     events.push(event);
     states.apply(decision, event, details);
     const verdict = { event, decision, index };

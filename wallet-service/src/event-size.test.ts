@@ -3,7 +3,7 @@ import { noItems } from "./command-inputs.ts";
 import type { Command } from "./decide/command.ts";
 import { estimateEventBytes } from "./event-size.ts";
 import { storedAmount, zero } from "./money.ts";
-import type { Details, Leg, WalletState } from "./wallet.ts";
+import type { Actor, Details, Leg, WalletState } from "./wallet.ts";
 import { encodeEvent } from "./wallet-event-bytes.ts";
 
 const head = new Uint8Array(32);
@@ -14,6 +14,12 @@ const details: Details = {
   metadata: Object.fromEntries(
     Array.from({ length: 16 }, (_, index) => [`key ${index}`, "€".repeat(500)]),
   ),
+};
+
+const actor: Actor = {
+  issuer: `https://${"i".repeat(247)}`,
+  subject: "€".repeat(255),
+  client: "c".repeat(255),
 };
 
 function walletId(index: number): string {
@@ -50,17 +56,18 @@ test("the metadata of an update count, and every other text of a command", () =>
 
 test.for([
   { legCount: 1, said: undefined, userId: "alice" },
+  { legCount: 1, said: undefined, userId: "a".repeat(100), actor },
   { legCount: 100, said: undefined, userId: "a".repeat(100) },
   { legCount: 1, said: details, userId: "alice" },
   { legCount: 100, said: details, userId: "a".repeat(100) },
-])("an event is not larger than estimated: $legCount legs", ({ legCount, said, userId }) => {
+])("an event is not larger than estimated: $legCount legs", ({ legCount, said, userId, actor }) => {
   const legs = Array.from({ length: legCount }, (_, index): Leg => {
     const to = { walletId: walletId(2 * index + 1) };
     return { from: { walletId: walletId(2 * index) }, to, amount };
   });
   const command: Command = { kind: "post", legs };
   const requestId = "€".repeat(255);
-  const estimated = estimateEventBytes({ command, requestId, details: said }, noItems);
+  const estimated = estimateEventBytes({ command, requestId, details: said, actor }, noItems);
   const changes = Array.from({ length: 2 * legCount }, (_, index) => {
     const state = wallet(index, userId);
     return { before: state, after: state, amount };
@@ -73,7 +80,7 @@ test.for([
       changes,
     },
     walletId(0),
-    { requestId, details: said },
+    { requestId, details: said, actor },
     () => head,
   );
   expect(bytes.length).toBeLessThanOrEqual(estimated);

@@ -1,8 +1,8 @@
 import type { Request } from "./command-group.ts";
 import type { CommandItems } from "./command-inputs.ts";
-import type { Details, Metadata } from "./wallet.ts";
+import type { Actor, Details, Metadata } from "./wallet.ts";
 
-// Without legs, details and request_id: ids, times, one wallet with the longest names.
+// Without legs, details, actor and request_id: ids, times, one wallet with the longest names.
 const baseBytes = 600;
 // A leg between two wallets, with the changes of both.
 const legBytes = 800;
@@ -11,8 +11,9 @@ const bytesPerUnit = 3;
 
 /** About how many bytes the event of a request takes, not less than most do. */
 export function estimateEventBytes(request: Request, items: CommandItems): number {
-  const { command, details, requestId } = request;
-  const texts = requestId.length + lengthOf(details) + textLength(command);
+  const { command, details, actor, requestId } = request;
+  const notes = requestId.length + lengthOf(details) + actorLength(actor);
+  const texts = notes + textLength(command);
   return baseBytes + legBytes * legCount(command, items) + bytesPerUnit * texts;
 }
 
@@ -38,6 +39,10 @@ function lengthOf(details: Details | undefined): number {
   if (details === undefined) return 0;
   const { reference, description, metadata } = details;
   return reference.length + description.length + pairsLength(metadata);
+}
+
+function actorLength(actor: Actor | undefined): number {
+  return actor === undefined ? 0 : actor.issuer.length + actor.subject.length + actor.client.length;
 }
 
 function pairsLength(metadata: Metadata): number {

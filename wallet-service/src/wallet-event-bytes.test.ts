@@ -1,6 +1,10 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type SideSchema, WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import {
+  ActorSchema,
+  type SideSchema,
+  WalletEventSchema,
+} from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { DetailsSchema } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -84,13 +88,19 @@ const details = fc.option(fc.record({ reference: words, description: words, meta
   nil: undefined,
 });
 
+const actors = fc.option(fc.record({ issuer: words, subject: words, client: words }), {
+  nil: undefined,
+});
+const said = fc.record({ requestId: words, details, actor: actors });
+
 test("the bytes of an event are those that protobuf's own encoder makes", () => {
   const heads = fc.uint8Array({ minLength: 32, maxLength: 32 });
   fc.assert(
-    fc.property(decisions, ids, words, details, heads, (decision, id, requestId, said, head) => {
-      const ours = encodeEvent(decision, id, { requestId, details: said }, () => head);
-      const event = eventOf(decision, id, requestId, head);
-      if (said !== undefined) event.details = create(DetailsSchema, said);
+    fc.property(decisions, ids, said, heads, (decision, id, notes, head) => {
+      const ours = encodeEvent(decision, id, notes, () => head);
+      const event = eventOf(decision, id, notes.requestId, head);
+      if (notes.details !== undefined) event.details = create(DetailsSchema, notes.details);
+      if (notes.actor !== undefined) event.actor = create(ActorSchema, notes.actor);
       expect(ours.equals(toBinary(WalletEventSchema, event))).toBe(true);
     }),
     { numRuns: 2_000 },

@@ -4,6 +4,7 @@ import {
 } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { formatAmount, subtract, zero } from "./money.ts";
 import type {
+  Actor,
   Decision,
   Details,
   EventKind,
@@ -49,6 +50,7 @@ export interface CallerNotes {
   /** The idempotency key; empty for none. */
   readonly requestId: string;
   readonly details: Details | undefined;
+  readonly actor: Actor | undefined;
 }
 
 /**
@@ -60,7 +62,7 @@ export interface CallerNotes {
 export function encodeEvent(
   decision: Decision,
   transactionId: string,
-  { requestId, details }: CallerNotes,
+  { requestId, details, actor }: CallerNotes,
   headOf: (walletId: string) => Uint8Array,
 ): Buffer {
   const { kind, occurredAtMs, legs, changes } = decision;
@@ -70,6 +72,7 @@ export function encodeEvent(
   for (const change of changes) event += message(5, changeFields(change, headOf));
   event += message(kindField[kind], kindFields(decision));
   if (details !== undefined) event += message(14, detailsFields(details));
+  if (actor !== undefined) event += message(15, actorFields(actor));
   return Buffer.from(event, "latin1");
 }
 
@@ -116,6 +119,10 @@ function settingsFields({ metadata = {}, changes }: Decision): string {
 
 function detailsFields({ reference, description, metadata }: Details): string {
   return text(1, utf8(reference)) + text(2, utf8(description)) + pairs(3, metadata);
+}
+
+function actorFields({ issuer, subject, client }: Actor): string {
+  return text(1, utf8(issuer)) + text(2, utf8(subject)) + text(3, utf8(client));
 }
 
 /** The entries of a map: key and value stand even when they are empty. */

@@ -54,6 +54,16 @@ export interface Details {
   readonly metadata: Metadata;
 }
 
+/** Who asks for a change; each text has at most 255 characters. */
+export interface Actor {
+  /** Who says who he is. */
+  readonly issuer: string;
+  /** Who he is, unique within the issuer. */
+  readonly subject: string;
+  /** The program in his hands; empty when nothing says so. */
+  readonly client: string;
+}
+
 /** One end of a movement: a wallet, or a named account outside the wallets. */
 export type Side = { readonly walletId: string } | { readonly account: string };
 

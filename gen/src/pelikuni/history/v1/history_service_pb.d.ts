@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Details, WalletStatus } from "../../wallet/v1/wallet_pb.js";
-import type { ReversedLeg, WalletEvent } from "../../wallet/v1/wallet_event_pb.js";
+import type { Actor, ReversedLeg, WalletEvent } from "../../wallet/v1/wallet_event_pb.js";
 
 /**
  * Describes the file pelikuni/history/v1/history_service.proto.
@@ -145,6 +145,14 @@ export declare type Entry = Message<"pelikuni.history.v1.Entry"> & {
    * @generated from field: string reverses_transaction_id = 18;
    */
   reversesTransactionId: string;
+
+  /**
+   * Who asked for the change. Absent for what the service does by itself, such as the expiry of a hold, and where no
+   * authentication is configured.
+   *
+   * @generated from field: pelikuni.wallet.v1.Actor actor = 19;
+   */
+  actor?: Actor | undefined;
 };
 
 /**

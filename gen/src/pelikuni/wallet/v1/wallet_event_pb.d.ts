@@ -134,6 +134,14 @@ export declare type WalletEvent = Message<"pelikuni.wallet.v1.WalletEvent"> & {
    * @generated from field: pelikuni.wallet.v1.Details details = 14;
    */
   details?: Details | undefined;
+
+  /**
+   * Who asked for the change. Absent for what the service does by itself, such as the expiry of a hold, and where no
+   * authentication is configured.
+   *
+   * @generated from field: pelikuni.wallet.v1.Actor actor = 15;
+   */
+  actor?: Actor | undefined;
 };
 
 /**
@@ -141,6 +149,43 @@ export declare type WalletEvent = Message<"pelikuni.wallet.v1.WalletEvent"> & {
  * Use `create(WalletEventSchema)` to create a new message.
  */
 export declare const WalletEventSchema: GenMessage<WalletEvent>;
+
+/**
+ * Who asked for a change. It is in the bytes that are hashed: whoever says later that it was somebody else breaks the
+ * chain of heads. The answer to a repeated request is that of the first event, and so is its actor.
+ *
+ * @generated from message pelikuni.wallet.v1.Actor
+ */
+export declare type Actor = Message<"pelikuni.wallet.v1.Actor"> & {
+  /**
+   * Who says who he is: the issuer of his token (a URL), "api-key" or "certificate"; 1 to 255 characters.
+   *
+   * @generated from field: string issuer = 1;
+   */
+  issuer: string;
+
+  /**
+   * Who he is, unique within the issuer, 1 to 255 characters: the subject of his token, the owner of an API key, the name
+   * in a certificate.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * The program in his hands, at most 255 characters: the client of his token, the id of an API key; empty when nothing
+   * says so.
+   *
+   * @generated from field: string client = 3;
+   */
+  client: string;
+};
+
+/**
+ * Describes the message pelikuni.wallet.v1.Actor.
+ * Use `create(ActorSchema)` to create a new message.
+ */
+export declare const ActorSchema: GenMessage<Actor>;
 
 /**
  * A movement of one amount from one place to another. It cannot be unbalanced.

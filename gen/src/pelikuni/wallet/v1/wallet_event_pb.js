@@ -12,7 +12,7 @@ import { file_pelikuni_wallet_v1_wallet } from "./wallet_pb.js";
  * Describes the file pelikuni/wallet/v1/wallet_event.proto.
  */
 export const file_pelikuni_wallet_v1_wallet_event = /*@__PURE__*/
-  fileDesc("CiVwZWxpa3VuaS93YWxsZXQvdjEvd2FsbGV0X2V2ZW50LnByb3RvEhJwZWxpa3VuaS53YWxsZXQudjEi9QUKC1dhbGxldEV2ZW50EhYKDnRyYW5zYWN0aW9uX2lkGAEgASgJEi8KC29jY3VycmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXF1ZXN0X2lkGAMgASgJEiUKBGxlZ3MYBCADKAsyFy5wZWxpa3VuaS53YWxsZXQudjEuTGVnEjEKB2NoYW5nZXMYBSADKAsyIC5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0Q2hhbmdlEjsKDndhbGxldF9jcmVhdGVkGAYgASgLMiEucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldENyZWF0ZWRIABI5Cg13YWxsZXRfZnVuZGVkGAcgASgLMiAucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldEZ1bmRlZEgAEkMKEnRyYW5zZmVyX2NvbXBsZXRlZBgIIAEoCzIlLnBlbGlrdW5pLndhbGxldC52MS5UcmFuc2ZlckNvbXBsZXRlZEgAEkMKEnRyYW5zYWN0aW9uX3Bvc3RlZBgJIAEoCzIlLnBlbGlrdW5pLndhbGxldC52MS5UcmFuc2FjdGlvblBvc3RlZEgAEjUKC2hvbGRfcGxhY2VkGAogASgLMh4ucGVsaWt1bmkud2FsbGV0LnYxLkhvbGRQbGFjZWRIABI5Cg1ob2xkX3JlbGVhc2VkGAsgASgLMiAucGVsaWt1bmkud2FsbGV0LnYxLkhvbGRSZWxlYXNlZEgAEkgKFXdhbGxldF9zdGF0dXNfY2hhbmdlZBgMIAEoCzInLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRTdGF0dXNDaGFuZ2VkSAASOwoOd2FsbGV0X3VwZGF0ZWQYDSABKAsyIS5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0VXBkYXRlZEgAEiwKB2RldGFpbHMYDiABKAsyGy5wZWxpa3VuaS53YWxsZXQudjEuRGV0YWlsc0IGCgRraW5kInUKA0xlZxImCgRmcm9tGAEgASgLMhgucGVsaWt1bmkud2FsbGV0LnYxLlNpZGUSJAoCdG8YAiABKAsyGC5wZWxpa3VuaS53YWxsZXQudjEuU2lkZRIOCgZhbW91bnQYAyABKAkSEAoIY3VycmVuY3kYBCABKAkiUgoEU2lkZRIdCgl3YWxsZXRfaWQYASABKAlCCLpIBXIDsAEBSAASHAoHYWNjb3VudBgCIAEoCUIJukgGcgQQARgySABCDQoEc2lkZRIFukgCCAEizQEKDFdhbGxldENoYW5nZRIRCgl3YWxsZXRfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIQCghjdXJyZW5jeRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgDEg8KB2JhbGFuY2UYBSABKAkSDAoEaGVsZBgGIAEoCRIwCgZzdGF0dXMYByABKA4yIC5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0U3RhdHVzEg4KBmFtb3VudBgIIAEoCRIVCg1wcmV2aW91c19oZWFkGAkgASgMIg8KDVdhbGxldENyZWF0ZWQiDgoMV2FsbGV0RnVuZGVkIhMKEVRyYW5zZmVyQ29tcGxldGVkIpsBChFUcmFuc2FjdGlvblBvc3RlZBImCgRob2xkGAEgASgLMhgucGVsaWt1bmkud2FsbGV0LnYxLkhvbGQSLgoIcmV2ZXJzYWwYAiABKAsyHC5wZWxpa3VuaS53YWxsZXQudjEuUmV2ZXJzYWwSLgoIZXhjaGFuZ2UYAyABKAsyHC5wZWxpa3VuaS53YWxsZXQudjEuRXhjaGFuZ2UiUQoIUmV2ZXJzYWwSFgoOdHJhbnNhY3Rpb25faWQYASABKAkSLQoEbGVncxgCIAMoCzIfLnBlbGlrdW5pLndhbGxldC52MS5SZXZlcnNlZExlZyJCCgtSZXZlcnNlZExlZxIYCgVpbmRleBgBIAEoBUIJukgGGgQQZCgAEhkKBmFtb3VudBgCIAEoCUIJukgGcgSI6jABIj0KCEV4Y2hhbmdlEhUKBHJhdGUYASABKAlCB7pIBHICGDISGgoIcXVvdGVfaWQYAiABKAlCCLpIBXIDGP8BIjQKCkhvbGRQbGFjZWQSJgoEaG9sZBgBIAEoCzIYLnBlbGlrdW5pLndhbGxldC52MS5Ib2xkIjYKDEhvbGRSZWxlYXNlZBImCgRob2xkGAEgASgLMhgucGVsaWt1bmkud2FsbGV0LnYxLkhvbGQiJQoTV2FsbGV0U3RhdHVzQ2hhbmdlZBIOCgZyZWFzb24YASABKAkiRQoNV2FsbGV0VXBkYXRlZBI0CghzZXR0aW5ncxgBIAEoCzIiLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRTZXR0aW5nc2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_pelikuni_wallet_v1_amount_rule, file_pelikuni_wallet_v1_wallet]);
+  fileDesc("CiVwZWxpa3VuaS93YWxsZXQvdjEvd2FsbGV0X2V2ZW50LnByb3RvEhJwZWxpa3VuaS53YWxsZXQudjEinwYKC1dhbGxldEV2ZW50EhYKDnRyYW5zYWN0aW9uX2lkGAEgASgJEi8KC29jY3VycmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXF1ZXN0X2lkGAMgASgJEiUKBGxlZ3MYBCADKAsyFy5wZWxpa3VuaS53YWxsZXQudjEuTGVnEjEKB2NoYW5nZXMYBSADKAsyIC5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0Q2hhbmdlEjsKDndhbGxldF9jcmVhdGVkGAYgASgLMiEucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldENyZWF0ZWRIABI5Cg13YWxsZXRfZnVuZGVkGAcgASgLMiAucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldEZ1bmRlZEgAEkMKEnRyYW5zZmVyX2NvbXBsZXRlZBgIIAEoCzIlLnBlbGlrdW5pLndhbGxldC52MS5UcmFuc2ZlckNvbXBsZXRlZEgAEkMKEnRyYW5zYWN0aW9uX3Bvc3RlZBgJIAEoCzIlLnBlbGlrdW5pLndhbGxldC52MS5UcmFuc2FjdGlvblBvc3RlZEgAEjUKC2hvbGRfcGxhY2VkGAogASgLMh4ucGVsaWt1bmkud2FsbGV0LnYxLkhvbGRQbGFjZWRIABI5Cg1ob2xkX3JlbGVhc2VkGAsgASgLMiAucGVsaWt1bmkud2FsbGV0LnYxLkhvbGRSZWxlYXNlZEgAEkgKFXdhbGxldF9zdGF0dXNfY2hhbmdlZBgMIAEoCzInLnBlbGlrdW5pLndhbGxldC52MS5XYWxsZXRTdGF0dXNDaGFuZ2VkSAASOwoOd2FsbGV0X3VwZGF0ZWQYDSABKAsyIS5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0VXBkYXRlZEgAEiwKB2RldGFpbHMYDiABKAsyGy5wZWxpa3VuaS53YWxsZXQudjEuRGV0YWlscxIoCgVhY3RvchgPIAEoCzIZLnBlbGlrdW5pLndhbGxldC52MS5BY3RvckIGCgRraW5kIjgKBUFjdG9yEg4KBmlzc3VlchgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg4KBmNsaWVudBgDIAEoCSJ1CgNMZWcSJgoEZnJvbRgBIAEoCzIYLnBlbGlrdW5pLndhbGxldC52MS5TaWRlEiQKAnRvGAIgASgLMhgucGVsaWt1bmkud2FsbGV0LnYxLlNpZGUSDgoGYW1vdW50GAMgASgJEhAKCGN1cnJlbmN5GAQgASgJIlIKBFNpZGUSHQoJd2FsbGV0X2lkGAEgASgJQgi6SAVyA7ABAUgAEhwKB2FjY291bnQYAiABKAlCCbpIBnIEEAEYMkgAQg0KBHNpZGUSBbpIAggBIs0BCgxXYWxsZXRDaGFuZ2USEQoJd2FsbGV0X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEAoIY3VycmVuY3kYAyABKAkSDwoHdmVyc2lvbhgEIAEoAxIPCgdiYWxhbmNlGAUgASgJEgwKBGhlbGQYBiABKAkSMAoGc3RhdHVzGAcgASgOMiAucGVsaWt1bmkud2FsbGV0LnYxLldhbGxldFN0YXR1cxIOCgZhbW91bnQYCCABKAkSFQoNcHJldmlvdXNfaGVhZBgJIAEoDCIPCg1XYWxsZXRDcmVhdGVkIg4KDFdhbGxldEZ1bmRlZCITChFUcmFuc2ZlckNvbXBsZXRlZCKbAQoRVHJhbnNhY3Rpb25Qb3N0ZWQSJgoEaG9sZBgBIAEoCzIYLnBlbGlrdW5pLndhbGxldC52MS5Ib2xkEi4KCHJldmVyc2FsGAIgASgLMhwucGVsaWt1bmkud2FsbGV0LnYxLlJldmVyc2FsEi4KCGV4Y2hhbmdlGAMgASgLMhwucGVsaWt1bmkud2FsbGV0LnYxLkV4Y2hhbmdlIlEKCFJldmVyc2FsEhYKDnRyYW5zYWN0aW9uX2lkGAEgASgJEi0KBGxlZ3MYAiADKAsyHy5wZWxpa3VuaS53YWxsZXQudjEuUmV2ZXJzZWRMZWciQgoLUmV2ZXJzZWRMZWcSGAoFaW5kZXgYASABKAVCCbpIBhoEEGQoABIZCgZhbW91bnQYAiABKAlCCbpIBnIEiOowASI9CghFeGNoYW5nZRIVCgRyYXRlGAEgASgJQge6SARyAhgyEhoKCHF1b3RlX2lkGAIgASgJQgi6SAVyAxj/ASI0CgpIb2xkUGxhY2VkEiYKBGhvbGQYASABKAsyGC5wZWxpa3VuaS53YWxsZXQudjEuSG9sZCI2CgxIb2xkUmVsZWFzZWQSJgoEaG9sZBgBIAEoCzIYLnBlbGlrdW5pLndhbGxldC52MS5Ib2xkIiUKE1dhbGxldFN0YXR1c0NoYW5nZWQSDgoGcmVhc29uGAEgASgJIkUKDVdhbGxldFVwZGF0ZWQSNAoIc2V0dGluZ3MYASABKAsyIi5wZWxpa3VuaS53YWxsZXQudjEuV2FsbGV0U2V0dGluZ3NiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_pelikuni_wallet_v1_amount_rule, file_pelikuni_wallet_v1_wallet]);
 
 /**
  * Describes the message pelikuni.wallet.v1.WalletEvent.
@@ -22,100 +22,107 @@ export const WalletEventSchema = /*@__PURE__*/
   messageDesc(file_pelikuni_wallet_v1_wallet_event, 0);
 
 /**
+ * Describes the message pelikuni.wallet.v1.Actor.
+ * Use `create(ActorSchema)` to create a new message.
+ */
+export const ActorSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 1);
+
+/**
  * Describes the message pelikuni.wallet.v1.Leg.
  * Use `create(LegSchema)` to create a new message.
  */
 export const LegSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 1);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 2);
 
 /**
  * Describes the message pelikuni.wallet.v1.Side.
  * Use `create(SideSchema)` to create a new message.
  */
 export const SideSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 2);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 3);
 
 /**
  * Describes the message pelikuni.wallet.v1.WalletChange.
  * Use `create(WalletChangeSchema)` to create a new message.
  */
 export const WalletChangeSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 3);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 4);
 
 /**
  * Describes the message pelikuni.wallet.v1.WalletCreated.
  * Use `create(WalletCreatedSchema)` to create a new message.
  */
 export const WalletCreatedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 4);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 5);
 
 /**
  * Describes the message pelikuni.wallet.v1.WalletFunded.
  * Use `create(WalletFundedSchema)` to create a new message.
  */
 export const WalletFundedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 5);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 6);
 
 /**
  * Describes the message pelikuni.wallet.v1.TransferCompleted.
  * Use `create(TransferCompletedSchema)` to create a new message.
  */
 export const TransferCompletedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 6);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 7);
 
 /**
  * Describes the message pelikuni.wallet.v1.TransactionPosted.
  * Use `create(TransactionPostedSchema)` to create a new message.
  */
 export const TransactionPostedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 7);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 8);
 
 /**
  * Describes the message pelikuni.wallet.v1.Reversal.
  * Use `create(ReversalSchema)` to create a new message.
  */
 export const ReversalSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 8);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 9);
 
 /**
  * Describes the message pelikuni.wallet.v1.ReversedLeg.
  * Use `create(ReversedLegSchema)` to create a new message.
  */
 export const ReversedLegSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 9);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 10);
 
 /**
  * Describes the message pelikuni.wallet.v1.Exchange.
  * Use `create(ExchangeSchema)` to create a new message.
  */
 export const ExchangeSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 10);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 11);
 
 /**
  * Describes the message pelikuni.wallet.v1.HoldPlaced.
  * Use `create(HoldPlacedSchema)` to create a new message.
  */
 export const HoldPlacedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 11);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 12);
 
 /**
  * Describes the message pelikuni.wallet.v1.HoldReleased.
  * Use `create(HoldReleasedSchema)` to create a new message.
  */
 export const HoldReleasedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 12);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 13);
 
 /**
  * Describes the message pelikuni.wallet.v1.WalletStatusChanged.
  * Use `create(WalletStatusChangedSchema)` to create a new message.
  */
 export const WalletStatusChangedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 13);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 14);
 
 /**
  * Describes the message pelikuni.wallet.v1.WalletUpdated.
  * Use `create(WalletUpdatedSchema)` to create a new message.
  */
 export const WalletUpdatedSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_wallet_v1_wallet_event, 14);
+  messageDesc(file_pelikuni_wallet_v1_wallet_event, 15);
 
