@@ -31,11 +31,14 @@ RUN npm run build
 
 FROM manifests AS dependencies
 RUN npm ci --ignore-scripts --omit=dev -w gen -w runtime -w wallet-service -w history-service -w gateway
+# What scanners read: the bill of materials, in the form of CycloneDX.
+RUN npm run --silent sbom > sbom.cdx.json
 
 FROM ${BASE}
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
+COPY --from=dependencies /app/sbom.cdx.json ./
 COPY package.json ./
 COPY configuration configuration
 COPY deploy/check-health.mjs deploy/
