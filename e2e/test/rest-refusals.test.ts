@@ -108,6 +108,24 @@ test("with two decimals configured, dollars have cents and nothing finer", async
   await cents[Symbol.asyncDispose]();
 });
 
+test("more than a currency's limit at once is TRANSFER_LIMIT, and the limit is told", async () => {
+  const currencies = { USD: { transfer_amount_max: "20" } };
+  const limited = await startOperationBed({ currencies });
+  const payer = await limited.wallet("alice", "100");
+  const payee = await limited.wallet("bob");
+  const pay = (amount: string): Asked => ({
+    path: of(payer, "transfer"),
+    body: { to_wallet_id: payee.id, amount },
+  });
+  const detail = expect.stringContaining("At most 20.0000 USD may leave a wallet at once");
+  await limited.refused(pay("20.01"), 400, { reason: "TRANSFER_LIMIT", detail });
+  await limited.done(pay("20"));
+  expect((await limited.send("GET", "/currencies")).body).toEqual([
+    { code: "USD", decimals: 2, transfer_amount_max: "20.0000" },
+  ]);
+  await limited[Symbol.asyncDispose]();
+});
+
 test("an unknown transaction cannot be reversed, nor one that is a path of nonsense", async () => {
   const problem = { reason: "TRANSACTION_NOT_FOUND", detail: "Transaction not found" };
   for (const id of [randomUUID(), "no-uuid"]) {

@@ -46,7 +46,9 @@ export interface RestServiceOptions {
   /** The wallet-service's clock, milliseconds since 1970. */
   readonly now?: () => number;
   /** The currencies that wallets may have. */
-  readonly currencies?: Readonly<Record<string, { readonly decimals?: number }>>;
+  readonly currencies?: Readonly<
+    Record<string, { readonly decimals?: number; readonly transfer_amount_max?: string }>
+  >;
 }
 
 const defaultCurrencies = { USD: { decimals: 4 }, EUR: { decimals: 4 }, JPY: {}, KWD: {} };

@@ -21,7 +21,9 @@ export function registerAccountRoutes(
 ): void {
   app.get("/currencies", { schema: rest.listCurrencies }, async (_request, reply) => {
     const { currencies } = await call.wallets(reply, wallets.listCurrencies, {});
-    return currencies.map(({ code, decimals }) => ({ code, decimals }));
+    return currencies.map(({ code, decimals, transferAmountMax: max }) => {
+      return max === "" ? { code, decimals } : { code, decimals, transfer_amount_max: max };
+    });
   });
 
   app.get("/accounts", { schema: rest.listAccounts }, async (_request, reply) => {

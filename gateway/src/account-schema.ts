@@ -72,6 +72,9 @@ export const listCurrencies = {
         Type.Object({
           code: currency,
           decimals: Type.Integer({ description: "How many decimals an amount may have, 0 to 4." }),
+          transfer_amount_max: Type.Optional(
+            decimal("The most that may leave a wallet at once; left out where there is no limit."),
+          ),
         }),
       ),
       {},

@@ -79,7 +79,7 @@ function currencyOf({ currency: code, rules }: ImportOptions): ImportCurrency {
   if (!rules.isAccount(importAccount)) {
     throw new OperatorError(`wallet_service.accounts lacks "${importAccount}"; add it.`);
   }
-  const decimals = rules.decimalsOf(code);
+  const decimals = rules.currencyOf(code)?.decimals;
   if (decimals === undefined) {
     throw new OperatorError(
       `import.currency is ${code}, which is not in wallet_service.currencies.`,

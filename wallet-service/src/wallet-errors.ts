@@ -31,6 +31,7 @@ const refusalCode: Readonly<Record<StateRefusal["reason"], Code>> = {
   WALLET_NOT_EMPTY: Code.FailedPrecondition,
   OPEN_HOLDS: Code.FailedPrecondition,
   WALLET_LIMIT: Code.FailedPrecondition,
+  TRANSFER_LIMIT: Code.FailedPrecondition,
   HOLD_AMOUNT_EXCEEDED: Code.FailedPrecondition,
   HOLD_CAPTURED: Code.FailedPrecondition,
   HOLD_RELEASED: Code.FailedPrecondition,
@@ -126,6 +127,11 @@ function messageOf(refusal: StateRefusal): string {
       return (
         `The wallet may pay at most ${formatAmount(refusal.limit)} at once; ` +
         "use a smaller amount, or raise its limit (single_transfer_max)"
+      );
+    case "TRANSFER_LIMIT":
+      return (
+        `At most ${formatAmount(refusal.limit)} ${refusal.currency} may leave a wallet at once; ` +
+        "use a smaller amount (the operator sets transfer_amount_max of the currency)"
       );
     case "HOLD_AMOUNT_EXCEEDED":
       return `The hold has ${formatAmount(refusal.remaining)} remaining; capture at most that`;

@@ -5,7 +5,7 @@ import { walletServiceSchema } from "./wallet-service-configuration.ts";
 function currenciesWith(variables: Record<string, string>): Record<string, number> {
   const environment = { APP__WALLET_SERVICE__DATABASE__URL: "postgres://db/x", ...variables };
   const { currencies } = loadConfiguration("wallet_service", walletServiceSchema, { environment });
-  return Object.fromEntries(currencies);
+  return Object.fromEntries([...currencies].map(([code, { decimals }]) => [code, decimals]));
 }
 
 test("currencies have the decimals of ISO 4217 unless others are given", () => {
@@ -17,6 +17,11 @@ test("currencies have the decimals of ISO 4217 unless others are given", () => {
     APP__WALLET_SERVICE__CURRENCIES__IQD: "{}",
   };
   expect(currenciesWith(added)).toEqual({ ...defaults, USD: 2, POINTS: 0, IQD: 3 });
+});
+
+test.each(["0", "-1", "1e4", "ten", "0.00001"])("%s is no limit of transfers", (limit) => {
+  const variable = "APP__WALLET_SERVICE__CURRENCIES__USD__TRANSFER_AMOUNT_MAX";
+  expect(() => currenciesWith({ [variable]: limit })).toThrow("must be an amount above zero");
 });
 
 test("a currency of the company's own must give its decimals", () => {

@@ -1,8 +1,14 @@
 import { rpcLimitsSchema } from "@pelikuni/runtime/rpc-server";
 import { z } from "zod";
 import { isoDecimals } from "./currency-table.ts";
+import { isZero, parseAmount } from "./money.ts";
 
 const port = z.int().min(0).max(65_535);
+
+const amount = z.string('must be in quotes, such as "10000"').refine((text) => {
+  const parsed = parseAmount(text);
+  return parsed !== undefined && !isZero(parsed);
+}, 'must be an amount above zero, such as "10000" or "99.50"');
 
 /** The section `wallet_service` of the configuration. */
 export const walletServiceSchema = z.strictObject({
@@ -31,14 +37,19 @@ export const walletServiceSchema = z.strictObject({
   /**
    * Currencies that a new wallet may have, by code. An ISO 4217 code has its decimals from that
    * standard unless given; a name of the company's own, such as points, must give them.
+   * `transfer_amount_max`, such as "10000", is the most that one transaction may take out of a
+   * wallet, or one hold set aside; left out, any amount may go.
    */
   currencies: z
     .record(
       // In either case: the names of variables come in small letters.
       z.string().regex(/^[A-Z][A-Z0-9]{2,11}$/i),
-      z.strictObject({ decimals: z.int().min(0).max(4).optional() }),
+      z.strictObject({
+        decimals: z.int().min(0).max(4).optional(),
+        transfer_amount_max: amount.optional(),
+      }),
     )
-    .transform((currencies, context) => decimalsOf(currencies, context)),
+    .transform((currencies, context) => withDecimals(currencies, context)),
   /** Accounts outside the wallets, which money comes from and goes to. */
   accounts: z.array(z.string().regex(/^[a-z][a-z0-9_-]{0,49}$/)).min(1),
   /** How far in the future a hold may end. */
@@ -47,16 +58,16 @@ export const walletServiceSchema = z.strictObject({
   request_ids_kept_days: z.number().min(0.001).max(3_650),
 });
 
-/** The decimals of each currency, by code. */
-function decimalsOf(
-  currencies: Readonly<Record<string, { readonly decimals?: number | undefined }>>,
+/** The settings of each currency by code, with its decimals. */
+function withDecimals<Settings extends { readonly decimals?: number | undefined }>(
+  currencies: Readonly<Record<string, Settings>>,
   context: z.RefinementCtx,
-): ReadonlyMap<string, number> {
-  const found = new Map<string, number>();
-  for (const [name, { decimals }] of Object.entries(currencies)) {
+): ReadonlyMap<string, Settings & { readonly decimals: number }> {
+  const found = new Map<string, Settings & { readonly decimals: number }>();
+  for (const [name, settings] of Object.entries(currencies)) {
     const code = name.toUpperCase();
-    const known = decimals ?? isoDecimals.get(code);
-    if (known !== undefined) found.set(code, known);
+    const decimals = settings.decimals ?? isoDecimals.get(code);
+    if (decimals !== undefined) found.set(code, { ...settings, decimals });
     else {
       const message = "is not in ISO 4217: give its decimals, 0 to 4";
       context.addIssue({ code: "custom", path: [name, "decimals"], message });

@@ -149,6 +149,12 @@ export type Refusal =
     }
   | { readonly reason: "WALLET_LIMIT"; readonly walletId: string; readonly limit: Amount }
   | {
+      readonly reason: "TRANSFER_LIMIT";
+      readonly walletId: string;
+      readonly currency: string;
+      readonly limit: Amount;
+    }
+  | {
       readonly reason:
         | "HOLD_NOT_FOUND"
         | "HOLD_CAPTURED"

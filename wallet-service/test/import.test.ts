@@ -19,7 +19,10 @@ import {
   submit,
 } from "./test-engine.ts";
 
-const currencies = new Map(Object.entries({ USD: 4, JPY: 0 }));
+const currencies = new Map([
+  ["USD", { decimals: 4 }],
+  ["JPY", { decimals: 0 }],
+]);
 const accounts = ["external", "import"];
 const rules = rulesOf({ currencies, accounts, hold_days_max: 31 });
 

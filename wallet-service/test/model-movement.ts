@@ -62,6 +62,8 @@ export const unitsMax = 9_999_999_999_999_999_999n;
 
 /** The decimals of the currencies configured. */
 export const decimals: Readonly<Record<string, number>> = { USD: 4, EUR: 4, JPY: 0, KWD: 3 };
+/** The most that may leave a wallet at once, where that is configured. */
+const transferMax: Readonly<Record<string, bigint>> = { JPY: 250_000n };
 /** The accounts configured. */
 export const accounts = ["external", "bank", "fees", "fx"];
 
@@ -146,6 +148,7 @@ export function settle(
   if (changes.some(({ wallet, net }) => wallet.units + net > unitsMax)) return "BALANCE_LIMIT";
   for (const { wallet, id, moreHeld } of changes) {
     const taken = moreHeld > 0n ? moreHeld : outOf(id, legs);
+    if (limited && taken > (transferMax[wallet.currency] ?? taken)) return "TRANSFER_LIMIT";
     if (limited && wallet.limit !== undefined && taken > wallet.limit) return "WALLET_LIMIT";
   }
   const apply = (): void => {

@@ -16,6 +16,12 @@ const insufficient = row("INSUFFICIENT_BALANCE", FailedPrecondition, "Insufficie
 const frozen = row("WALLET_FROZEN", FailedPrecondition, /frozen; unfreeze it first/);
 const closed = row("WALLET_CLOSED", FailedPrecondition, /closed for good; use another/);
 const limit = row("WALLET_LIMIT", FailedPrecondition, /at most 5.0000 at once; use a smaller/);
+const transferLimit = row(
+  "TRANSFER_LIMIT",
+  FailedPrecondition,
+  "At most 1000.0000 KWD may leave a wallet at once; use a smaller amount " +
+    "(the operator sets transfer_amount_max of the currency)",
+);
 const badField = row("INVALID_FIELD", InvalidArgument, /^\w+: must name one or more of/);
 
 async function closedWallet(bed: OperationsBed): Promise<string> {
@@ -127,6 +133,16 @@ export const refusedWallets: readonly Row[] = [
     const from = await limitedWallet(bed);
     const to = await bed.wallet();
     return { call: () => transfer(bed, [from, to], "5.0001"), metadata: { wallet_id: from } };
+  }),
+  transferLimit("a transfer", async (bed) => {
+    const from = await bed.wallet("2000", "KWD");
+    const to = await bed.wallet("", "KWD");
+    return { call: () => transfer(bed, [from, to], "1000.001"), metadata: { wallet_id: from } };
+  }),
+  transferLimit("a hold", async (bed) => {
+    const walletId = await bed.wallet("2000", "KWD");
+    const request = { walletId, amount: "1000.001", expireTime: anHourFrom(bed) };
+    return { call: () => bed.there.placeHold(request), metadata: { wallet_id: walletId } };
   }),
   limit("a hold", async (bed) => {
     const walletId = await limitedWallet(bed);

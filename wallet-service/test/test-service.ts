@@ -39,7 +39,12 @@ export async function startServiceBed(
       limits: {},
       queue_length_max: 1_000,
       cached_wallets_max: 1_000,
-      currencies: { USD: { decimals: 4 }, EUR: { decimals: 4 }, JPY: {}, KWD: {} },
+      currencies: {
+        USD: { decimals: 4 },
+        EUR: { decimals: 4 },
+        JPY: {},
+        KWD: { transfer_amount_max: "1000" },
+      },
       accounts: ["external", "bank", "fees", "fx"],
       hold_days_max: 31,
       request_ids_kept_days: 7,

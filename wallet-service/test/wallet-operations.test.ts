@@ -167,11 +167,14 @@ describe("settings and currencies", () => {
 
   test("currencies and accounts are listed as configured, in order", async () => {
     const { currencies } = await bed.here.listCurrencies({});
-    expect(currencies.map(({ code, decimals }) => [code, decimals])).toEqual([
-      ["EUR", 4],
-      ["JPY", 0],
-      ["KWD", 3],
-      ["USD", 4],
+    const told = currencies.map(({ code, decimals, transferAmountMax }) => {
+      return [code, decimals, transferAmountMax];
+    });
+    expect(told).toEqual([
+      ["EUR", 4, ""],
+      ["JPY", 0, ""],
+      ["KWD", 3, "1000.0000"],
+      ["USD", 4, ""],
     ]);
     const { accounts } = await bed.here.listAccounts({});
     expect(accounts).toEqual(["bank", "external", "fees", "fx"]);

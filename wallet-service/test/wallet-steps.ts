@@ -291,7 +291,7 @@ export const openingGroups: readonly (readonly SentStep[])[] = [
   }),
   [0, 1, 2, 3, 6, 8].map(funding),
   [0, 0, 1, 2, 6].map((wallet) => {
-    const units = 300_000n;
+    const units = 250_000n;
     return opening({ kind: "placeHold", wallet, units, lengthMs: 60_000, versionError: undefined });
   }),
 ];

@@ -109,10 +109,17 @@ export interface UpdateWallet {
   readonly expected?: readonly ExpectedVersion[];
 }
 
+/** What holds for the amounts of a currency, by configuration. */
+export interface CurrencyRules {
+  readonly decimals: number;
+  /** The most that one transaction may take out of a wallet, or one hold set aside. */
+  readonly transferMax?: Amount | undefined;
+}
+
 /** What holds for all commands, by configuration. */
 export interface Rules {
-  /** The decimals that an amount may have; `undefined` for a currency that is not configured. */
-  readonly decimalsOf: (currency: string) => number | undefined;
+  /** `undefined` for a currency that is not configured. */
+  readonly currencyOf: (currency: string) => CurrencyRules | undefined;
   readonly isAccount: (name: string) => boolean;
   readonly holdLengthMaxMs: number;
 }

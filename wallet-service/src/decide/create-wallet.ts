@@ -8,7 +8,7 @@ export function createWallet(
   { rules, nowMs }: Basis,
   { walletId, userId, currency }: CreateWallet,
 ): Outcome {
-  if (rules.decimalsOf(currency) === undefined) {
+  if (rules.currencyOf(currency) === undefined) {
     return refuse({ reason: "UNKNOWN_CURRENCY", currency });
   }
   const after: WalletState = {

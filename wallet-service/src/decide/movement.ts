@@ -15,6 +15,7 @@ import type { Basis, ExpectedVersion, Rules } from "./command.ts";
 
 /** Legs whose wallets exist, with the states of all wallets touched. */
 export interface Movement {
+  readonly rules: Rules;
   readonly legs: readonly PricedLeg[];
   /** In order of first appearance in the legs. */
   readonly states: ReadonlyMap<string, WalletState>;
@@ -34,7 +35,7 @@ export interface Settlement
     /** `undefined` takes the limit away. */
     readonly transferLimit?: Amount | undefined;
   };
-  /** Whether the wallets' own limits hold: they do not for what was agreed before. */
+  /** Whether limits of amounts hold: they do not for what was agreed before. */
   readonly limited: boolean;
 }
 
@@ -76,7 +77,7 @@ export function prepare(
     if (refused !== undefined) return refuse(refused);
     legs.push({ ...leg, currency });
   }
-  return { legs, states, occurredAtMs };
+  return { rules: basis.rules, legs, states, occurredAtMs };
 }
 
 /** Refuses what a frozen or closed wallet may not do along the legs. */
@@ -105,7 +106,7 @@ function currencyRefusal(
   currency: string,
   { rules }: Basis,
 ): Refusal | undefined {
-  return "account" in from && rules.decimalsOf(currency) === undefined
+  return "account" in from && rules.currencyOf(currency) === undefined
     ? { reason: "UNKNOWN_CURRENCY", currency }
     : precisionRefusal(amount, currency, rules);
 }
@@ -117,7 +118,7 @@ export function precisionRefusal(
   rules: Rules,
 ): Refusal | undefined {
   // Of a currency that is no longer configured every amount passes: its money must get out.
-  const decimals = rules.decimalsOf(currency);
+  const decimals = rules.currencyOf(currency)?.decimals;
   return decimals === undefined || hasDecimals(amount, decimals)
     ? undefined
     : { reason: "AMOUNT_PRECISION", currency, decimals };
@@ -125,7 +126,7 @@ export function precisionRefusal(
 
 /** Nets the legs wallet by wallet and checks the final balances, then the limits. */
 export function settle(
-  { legs, states, occurredAtMs }: Movement,
+  { rules, legs, states, occurredAtMs }: Movement,
   { held, becomes, limited, ...rest }: Settlement,
 ): Outcome {
   const changes: WalletChange[] = [];
@@ -145,7 +146,8 @@ export function settle(
     changes.push({ before, after, amount });
   }
   const refused =
-    balanceLimitRefusal(changes) ?? (limited ? limitRefusal(changes, legs, held) : undefined);
+    balanceLimitRefusal(changes) ??
+    (limited ? limitRefusal(changes, legs, held, rules) : undefined);
   if (refused !== undefined) return refuse(refused);
   return { decision: { ...rest, occurredAtMs, legs, changes } };
 }
@@ -167,17 +169,27 @@ function balanceLimitRefusal(changes: readonly WalletChange[]): Refusal | undefi
   return beyond && { reason: "BALANCE_LIMIT", walletId: beyond.after.id };
 }
 
-/** Compares all that legs take out of a wallet, or a hold sets aside, with the wallet's limit. */
+/**
+ * Compares all that legs take out of a wallet, or a hold sets aside, with the limit of its currency
+ * and its own.
+ */
 function limitRefusal(
   changes: readonly WalletChange[],
   legs: readonly Leg[],
   held: Settlement["held"],
+  rules: Rules,
 ): Refusal | undefined {
   for (const { after } of changes) {
-    const { id: walletId, transferLimit: limit } = after;
-    if (limit === undefined) continue;
+    const { id: walletId, currency, transferLimit } = after;
+    const transferMax = rules.currencyOf(currency)?.transferMax;
+    if (transferMax === undefined && transferLimit === undefined) continue;
     const taken = held?.walletId === walletId ? held.amount : takenFrom(walletId, legs);
-    if (isLess(limit, taken)) return { reason: "WALLET_LIMIT", walletId, limit };
+    if (transferMax !== undefined && isLess(transferMax, taken)) {
+      return { reason: "TRANSFER_LIMIT", walletId, currency, limit: transferMax };
+    }
+    if (transferLimit !== undefined && isLess(transferLimit, taken)) {
+      return { reason: "WALLET_LIMIT", walletId, limit: transferLimit };
+    }
   }
   return undefined;
 }

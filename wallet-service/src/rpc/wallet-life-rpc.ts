@@ -7,6 +7,7 @@ import {
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import { createBatchReader } from "../batch-reader.ts";
 import { expect, type UpdateWallet } from "../decide/command.ts";
+import { formatAmount } from "../money.ts";
 import { refusalError } from "../wallet-errors.ts";
 import { findKeptWallets, listWallets } from "../wallet-store.ts";
 import { type CommandRunner, trusted } from "./command-runner.ts";
@@ -103,7 +104,10 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
     },
 
     listCurrencies() {
-      const currencies = [...parts.currencies].map(([code, decimals]) => ({ code, decimals }));
+      const currencies = [...parts.currencies].map(([code, settings]) => {
+        const { decimals, transfer_amount_max: max } = settings;
+        return { code, decimals, transferAmountMax: max ? formatAmount(trusted(max)) : "" };
+      });
       return { currencies: currencies.sort((one, other) => (one.code < other.code ? -1 : 1)) };
     },
 

@@ -1,6 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { WalletEngine } from "../wallet-engine.ts";
+import type { WalletServiceConfiguration } from "../wallet-service-configuration.ts";
 import { createCommandRunner } from "./command-runner.ts";
 import { eventRpc } from "./event-rpc.ts";
 import { holdRpc } from "./hold-rpc.ts";
@@ -9,8 +10,8 @@ import { walletLifeRpc } from "./wallet-life-rpc.ts";
 
 /** What the handlers work with. */
 export interface WalletRpcParts extends WalletEngine {
-  /** The decimals of the currencies that a wallet may have. */
-  readonly currencies: ReadonlyMap<string, number>;
+  /** The currencies that a wallet may have, by code. */
+  readonly currencies: WalletServiceConfiguration["currencies"];
   readonly accounts: readonly string[];
   /** Makes the id of a new wallet or hold: a UUIDv7, later ones greater. */
   readonly newId: () => string;

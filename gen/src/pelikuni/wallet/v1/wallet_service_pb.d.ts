@@ -1475,6 +1475,15 @@ export declare type Currency = Message<"pelikuni.wallet.v1.Currency"> & {
    * @generated from field: int32 decimals = 2;
    */
   decimals: number;
+
+  /**
+   * The most that one transaction may take out of a wallet, or one hold set aside, by configuration; no limit when
+   * empty. It holds for transfers, items of a batch, withdrawals, the sum of a posted transaction's legs out of one
+   * wallet, and holds when they are placed. Fundings, captures, reversals and the sweep at closing are not limited.
+   *
+   * @generated from field: string transfer_amount_max = 3;
+   */
+  transferAmountMax: string;
 };
 
 /**
@@ -1877,6 +1886,7 @@ export declare const EventFormatSchema: GenEnum<EventFormat>;
  *   WALLET_NOT_EMPTY      FAILED_PRECONDITION  a wallet with money cannot be closed without sweep_to
  *   OPEN_HOLDS            FAILED_PRECONDITION  a wallet with open holds cannot be closed
  *   WALLET_LIMIT          FAILED_PRECONDITION  more than the wallet's single_transfer_max
+ *   TRANSFER_LIMIT        FAILED_PRECONDITION  more than the currency's transfer_amount_max; metadata wallet_id says whose
  *   HOLD_NOT_FOUND        NOT_FOUND            there is no such hold
  *   HOLD_AMOUNT_EXCEEDED  FAILED_PRECONDITION  the hold has less remaining; it stays open
  *   HOLD_CAPTURED         FAILED_PRECONDITION  the hold has been captured
