@@ -1,6 +1,6 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
-import type { EntryDetails } from "./history-entry.ts";
+import type { EntryActor, EntryDetails } from "./history-entry.ts";
 
 /** An entry as it is stored. Amounts have four decimals. */
 export interface StoredEntry {
@@ -18,6 +18,7 @@ export interface StoredEntry {
   readonly userId: string;
   readonly requestId: string;
   readonly details: EntryDetails | null;
+  readonly actor: EntryActor | null;
   readonly holdId: string | null;
   readonly reversesTransactionId: string | null;
   /** The wallet's head at this version, 32 bytes. */
@@ -181,6 +182,6 @@ export async function findEntriesWithoutEvent(
 function entryColumns(sql: Sql): ReturnType<Sql> {
   return sql`wallet_id as "walletId", version, position, transaction_id as "transactionId",
     occurred_at as "occurredAt", kind, amount, currency, balance, held, status,
-    user_id as "userId", request_id as "requestId", details, hold_id as "holdId",
+    user_id as "userId", request_id as "requestId", details, actor, hold_id as "holdId",
     reverses_transaction_id as "reversesTransactionId", head`;
 }

@@ -44,6 +44,7 @@ type EventColumn =
   | "occurredAt"
   | "requestId"
   | "details"
+  | "actor"
   | "holdId"
   | "reversesTransactionId"
   | "length"
@@ -80,6 +81,7 @@ export function encodeBatch(
       occurredAt: ofEvents((event) => new Date(event.occurredAtMs)),
       requestId: ofEvents((event) => event.requestId),
       details: ofEvents(({ details }) => (details ? JSON.stringify(details) : null)),
+      actor: ofEvents(({ actor }) => (actor ? JSON.stringify(actor) : null)),
       holdId: ofEvents((event) => event.holdId ?? null),
       reversesTransactionId: ofEvents((event) => event.reversesTransactionId ?? null),
       length: ofEvents((event) => BigInt(event.bytes.length)),
@@ -135,10 +137,10 @@ export interface IngestOutcome {
 export async function ingestEvents(sql: Sql, batch: EncodedBatch): Promise<IngestOutcome> {
   const { events, bytes, entries, legs, known } = batch;
   const rows = await sql<IngestOutcome[]>`
-    select taken, complete_to as "completeTo", next_waits as "goesOn" from ingest_events(
+    select taken, complete_to as "completeTo", next_waits as "goesOn" from ingest_events_2(
       ${events.position}, ${events.transactionId}, ${events.occurredAt}, ${events.requestId},
       ${bytes}, ${events.length}, ${events.journalHash},
-      ${events.details}, ${events.holdId}, ${events.reversesTransactionId},
+      ${events.details}, ${events.actor}, ${events.holdId}, ${events.reversesTransactionId},
       ${entries.position}, ${entries.walletId}, ${entries.version}, ${entries.kind},
       ${entries.amount}, ${entries.currency}, ${entries.balance}, ${entries.held},
       ${entries.status}, ${entries.userId},

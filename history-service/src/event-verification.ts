@@ -74,6 +74,7 @@ export function entryDifference(
     ["user_id", entry.userId, expected.userId],
     ["request_id", entry.requestId, event.requestId],
     ["details", sortedJson(entry.details), sortedJson(event.details ?? null)],
+    ["actor", sortedJson(entry.actor), sortedJson(event.actor ?? null)],
     ["hold_id", entry.holdId ?? "none", event.holdId ?? "none"],
     [
       "reverses_transaction_id",

@@ -66,6 +66,15 @@ test("an event becomes one entry for each wallet that it changes", () => {
   ]);
 });
 
+const actor = { issuer: "https://id.example", subject: "alice", client: "app" };
+
+test("who asked for an event is taken from it", () => {
+  expect(decodeEvent(encode({ ...transfer, actor })).actor).toEqual(actor);
+  const unnamed = { ...actor, client: "" };
+  expect(decodeEvent(encode({ ...transfer, actor: unnamed })).actor).toEqual(unnamed);
+  expect(decodeEvent(encode(transfer)).actor).toBeUndefined();
+});
+
 test("details, hold and the transaction reversed belong to the whole event", () => {
   const details = { reference: "r", description: "d", metadata: { key: "value" } };
   const kind = {
@@ -106,6 +115,10 @@ const mistakes: Record<string, EventInit> = {
   "a reference with U+0000": { ...transfer, details: { reference: "\0" } },
   "a description that is too long": { ...transfer, details: { description: "d".repeat(501) } },
   "metadata with U+0000": { ...transfer, details: { metadata: { key: "\0" } } },
+  "an actor without a subject": { ...transfer, actor: { ...actor, subject: "" } },
+  "an actor whom nobody vouches for": { ...transfer, actor: { ...actor, issuer: "" } },
+  "an actor that cannot be stored": { ...transfer, actor: { ...actor, subject: "a\0b" } },
+  "a client that is too long": { ...transfer, actor: { ...actor, client: "c".repeat(256) } },
   "a hold without an id": { ...transfer, kind: { case: "holdPlaced", value: {} } },
   "a hold whose id is no UUID": {
     ...transfer,

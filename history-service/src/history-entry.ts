@@ -36,6 +36,13 @@ export interface EntryDetails {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Who asked for a change. */
+export interface EntryActor {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly client: string;
+}
+
 /** An event of the journal, taken apart. */
 export interface DecodedEvent {
   readonly transactionId: string;
@@ -43,6 +50,8 @@ export interface DecodedEvent {
   readonly requestId: string;
   /** Undefined when the event has none. */
   readonly details: EntryDetails | undefined;
+  /** Undefined when the event names nobody. */
+  readonly actor: EntryActor | undefined;
   /** The hold placed, captured, released or expired; undefined when none. */
   readonly holdId: string | undefined;
   /** The transaction that this one takes back; undefined when none. */
@@ -63,6 +72,7 @@ const referenceLengthMax = 255;
 const descriptionLengthMax = 500;
 const metadataKeyLengthMax = 40;
 const metadataValueLengthMax = 500;
+const actorTextLengthMax = 255;
 // RFC 3339 ends with the year 9999.
 const occurredAtMsMax = 253_402_300_799_999;
 const nanosPerMs = 1_000_000;
@@ -96,6 +106,7 @@ export function decodeEvent(bytes: Uint8Array): DecodedEvent {
     occurredAtMs: occurredAtMs(event),
     requestId: event.requestId,
     details: detailsOf(event),
+    actor: actorOf(event),
     holdId: holdIdOf(event),
     reversesTransactionId: reversesTransactionIdOf(event),
     hash: hash("sha256", bytes, "buffer"),
@@ -130,6 +141,15 @@ function detailsOf({ details }: WalletEvent): EntryDetails | undefined {
     check(fits, "its metadata has a pair that is no such texts");
   }
   return { reference, description, metadata };
+}
+
+function actorOf({ actor }: WalletEvent): EntryActor | undefined {
+  if (actor === undefined) return undefined;
+  const { issuer, subject, client } = actor;
+  check(isText(issuer, 1, actorTextLengthMax), "its actor has no such issuer");
+  check(isText(subject, 1, actorTextLengthMax), "its actor has no such subject");
+  check(isText(client, 0, actorTextLengthMax), "its actor has no such client");
+  return { issuer, subject, client };
 }
 
 function holdIdOf({ kind }: WalletEvent): string | undefined {

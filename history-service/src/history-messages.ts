@@ -28,10 +28,11 @@ const statusNumbers = new Map<string, WalletStatus>(
 
 /** An entry as the contract writes it. */
 export function entryMessage(entry: StoredEntry): MessageInitShape<typeof EntrySchema> {
-  const { occurredAt, status, details, holdId, reversesTransactionId, ...same } = entry;
+  const { occurredAt, status, details, actor, holdId, reversesTransactionId, ...same } = entry;
   return {
     ...same,
     ...(details ? { details } : {}),
+    ...(actor ? { actor } : {}),
     holdId: holdId ?? "",
     reversesTransactionId: reversesTransactionId ?? "",
     occurredAt: timestampFromDate(occurredAt),

@@ -179,9 +179,9 @@ test("an event that the database refuses is parked alone, and its neighbours go 
 });
 
 test("what the database refuses for other reasons is an error, and parks nothing", async () => {
-  await bed.owner`alter function ingest_events rename to ingest_events_away`;
+  await bed.owner`alter function ingest_events_2 rename to ingest_events_away`;
   await expect(bed.ingestion.ingest(messages)).rejects.toThrow("does not exist");
-  await bed.owner`alter function ingest_events_away rename to ingest_events`;
+  await bed.owner`alter function ingest_events_away rename to ingest_events_2`;
   expect(await bed.completeness()).toMatchObject({ highestPosition: 0n, parkedCount: 0n });
   await bed.ingestion.ingest(messages);
   expect(await bed.completeness()).toMatchObject({ completeTo: 15n });

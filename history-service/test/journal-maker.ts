@@ -32,6 +32,7 @@ export interface MadeEvent {
   /** A wallet that is touched without a leg, or that becomes something beside its balance. */
   readonly wallet?: { readonly id: string; readonly held?: bigint; readonly status?: WalletStatus };
   readonly details?: NonNullable<EventInit["details"]>;
+  readonly actor?: NonNullable<EventInit["actor"]>;
   /** One second after the event before when it is left out: milliseconds since 1970. */
   readonly occurredAtMs?: number;
 }
@@ -78,7 +79,7 @@ export function createJournalMaker(seed: string): JournalMaker {
   }
 
   function append(made: MadeEvent, currency = "USD"): string {
-    const { kind, legs = [], wallet, details, occurredAtMs } = made;
+    const { kind, legs = [], wallet, details, actor, occurredAtMs } = made;
     const position = BigInt(messages.length + 1);
     const transactionId = uuidOf(`${seed} transaction ${position}`);
     const ends = legs.flatMap(({ from, to }) => [from, to]).filter((id) => wallets.has(id));
@@ -97,6 +98,7 @@ export function createJournalMaker(seed: string): JournalMaker {
       changes: [...became].map(([id, after]) => changeMessage(id, wallets.get(id), after)),
       kind,
       ...(details ? { details } : {}),
+      ...(actor ? { actor } : {}),
     });
     const bytes = toBinary(WalletEventSchema, event);
     const head = sha256(bytes);

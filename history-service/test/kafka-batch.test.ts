@@ -49,11 +49,11 @@ function batchOf(count: number): { payload: Parameters<typeof readBatch>[0]; res
 test("an offset is resolved after what lies below it is in the database, part by part", async () => {
   const { payload, resolved } = batchOf(2_500);
   const { signal } = new AbortController();
-  await bed.owner`alter function ingest_events rename to ingest_events_away`;
+  await bed.owner`alter function ingest_events_2 rename to ingest_events_away`;
   const reading = () => readBatch(payload, bed.ingestion, signal, () => undefined);
   await expect(reading()).rejects.toThrow("does not exist");
   expect(resolved).toEqual([]);
-  await bed.owner`alter function ingest_events_away rename to ingest_events`;
+  await bed.owner`alter function ingest_events_away rename to ingest_events_2`;
   await reading();
   expect(resolved).toEqual(["999", "1999", "2499"]);
   expect((await bed.completeness()).completeTo).toBe(2_500n);

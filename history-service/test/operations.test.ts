@@ -62,6 +62,9 @@ test("entries tell of every kind what was held, and what they belong to", async 
     },
   });
   expect(entries[0]?.details).toBeNull();
+  const actor = { issuer: "https://id.example", subject: "payin", client: "till" };
+  expect(entryMessage(entries[1] ?? expect.fail())).toMatchObject({ actor });
+  expect(entries[0]?.actor).toBeNull();
 });
 
 const { signal } = new AbortController();
@@ -78,6 +81,9 @@ test.for([
   ["details", `jsonb_set(details, '{reference}', '"payin 2"')`],
   ["details", "details - 'description'"],
   ["details", "null"],
+  ["actor", `jsonb_set(actor, '{subject}', '"mallory"')`],
+  ["actor", "actor - 'client'"],
+  ["actor", "null"],
   ["hold_id", "gen_random_uuid()"],
   ["reverses_transaction_id", "transaction_id"],
 ])("%s of an entry changed to %s is found and named", async ([column, value]) => {

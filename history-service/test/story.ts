@@ -27,6 +27,7 @@ export function tellStory(): Story {
       description: 'the "first" \\ one',
       metadata: { b: "2", a: "" },
     },
+    actor: { issuer: "https://id.example", subject: "payin", client: "till" },
   });
   journal.endSegment();
   const holdId = uuidOf("story hold");
