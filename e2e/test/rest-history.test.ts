@@ -209,13 +209,14 @@ test("a statement as CSV has a row for each entry, and nothing in it is a formul
     [
       "occurred_at,kind,amount,balance,held,available,currency,status,version,position," +
         "transaction_id,request_id,head,wallet_id,user_id," +
-        "reference,description,metadata,hold_id,reverses_transaction_id",
-      `${from},opening_balance,,0.0000,,,USD,,,,,,,${id},${user},,,,,`,
+        "reference,description,metadata,hold_id,reverses_transaction_id," +
+        "actor_issuer,actor_subject,actor_client",
+      `${from},opening_balance,,0.0000,,,USD,,,,,,,${id},${user},,,,,,,,`,
       `${from},wallet_funded,100.0000,100.0000,0.0000,100.0000,USD,ACTIVE,1,${position},` +
-        `${transaction_id},"'@salary",${head},${id},${user},,,,,`,
+        `${transaction_id},"'@salary",${head},${id},${user},,,,,,,,`,
       `${paidAt},transfer_completed,-2.5000,97.5000,0.0000,97.5000,USD,ACTIVE,2,${paid.position},` +
-        `${paid.transaction_id},,${paid.head},${id},${user},,,,,`,
-      `${to},closing_balance,,97.5000,,,USD,,,,,,,${id},${user},,,,,`,
+        `${paid.transaction_id},,${paid.head},${id},${user},,,,,,,,`,
+      `${to},closing_balance,,97.5000,,,USD,,,,,,,${id},${user},,,,,,,,`,
       "",
     ].join("\r\n"),
   );

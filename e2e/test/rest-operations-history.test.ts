@@ -170,7 +170,7 @@ test("a statement lists the operations, and as CSV has their columns at the end"
   expect(capture).toMatch(
     `,"'=order-7","A table, oak","{""shop"":""12"",""constructor"":""none""}",${holdId},`,
   );
-  const refund = rows.find((row) => row.endsWith(`,${transactionOf(captured)}`));
+  const refund = rows.find((row) => row.endsWith(`,${transactionOf(captured)},,,`));
   expect(refund).toContain(`"refund",,,,${transactionOf(captured)}`);
 });
 

@@ -5,6 +5,7 @@ import type {
   GetTransactionResponse,
 } from "@pelikuni/gen/history/v1/history_service_pb";
 import {
+  type Actor,
   type Leg,
   type Side,
   type WalletChange,
@@ -26,12 +27,13 @@ import {
 
 /** An entry as REST shows it. */
 export function entryBody(entry: Entry): EntryBody {
-  const { kind, amount, requestId, head, details, holdId, reversesTransactionId } = entry;
+  const { kind, amount, requestId, actor, head, details, holdId, reversesTransactionId } = entry;
   return {
     ...balanceBody(entry),
     kind,
     amount,
     request_id: requestId,
+    ...actorBody(actor),
     head: hex(head),
     ...rememberedBody(details),
     hold_id: holdId,
@@ -54,16 +56,19 @@ export function balanceBody(entry: Entry | undefined): BalanceBody {
 /** A transaction as REST shows it. */
 export function transactionBody(response: GetTransactionResponse): TransactionBody {
   const { position, event, eventBytes, reversedBy } = response;
-  const { transactionId, occurredAt, requestId, legs, changes, kind, details } = answered(event);
+  const { transactionId, occurredAt, requestId, legs, changes, kind, details, actor } =
+    answered(event);
   return {
     transaction_id: transactionId,
     position: Number(position),
     occurred_at: instant(occurredAt),
     kind: WalletEventSchema.fields.find(({ localName }) => localName === kind.case)?.name ?? "",
     request_id: requestId,
+    ...actorBody(actor),
     legs: legs.map(legBody),
     changes: changes.map(changeBody),
-    head: hash("sha256", eventBytes, "hex"),
+    // Who does not see the bytes does not see their hash either.
+    head: eventBytes.length === 0 ? "" : hash("sha256", eventBytes, "hex"),
     event_bytes: Buffer.from(eventBytes).toString("base64"),
     ...rememberedBody(details),
     ...ownBody(kind),
@@ -96,6 +101,12 @@ function rememberedBody(
 ): Pick<EntryBody, "reference" | "description" | "metadata"> {
   const { reference = "", description = "", metadata = {} } = details ?? {};
   return { reference, description, metadata };
+}
+
+function actorBody(actor: Actor | undefined): Pick<EntryBody, "actor"> {
+  if (actor === undefined) return {};
+  const { issuer, subject, client } = actor;
+  return { actor: { issuer, subject, client } };
 }
 
 /** What a kind of change says beside what all of them say. */

@@ -44,7 +44,29 @@ export const remembered = {
   metadata: Type.Record(Type.String(), Type.String(), { description: "Free pairs." }),
 };
 
-const requestId = Type.String({ description: "The Idempotency-Key; empty if there was none." });
+const requestId = Type.String({
+  description:
+    "The Idempotency-Key; empty if there was none, and without the scope history:read where somebody " +
+    "else gave it.",
+});
+const actor = Type.Optional(
+  Type.Object(
+    {
+      issuer: Type.String({ description: "Who says who he is: an issuer of tokens, api-key, …" }),
+      subject: Type.String({ description: "Who he is, unique within the issuer." }),
+      client: Type.String({ description: "The program in his hands; empty if nothing says so." }),
+    },
+    {
+      description:
+        "Who asked for it. Absent for what the service does by itself, where nobody has to say who " +
+        "he is, and without the scope history:read where it was somebody else.",
+    },
+  ),
+);
+const head = Type.String({
+  description:
+    "SHA-256 over the event's bytes, in hexadecimal; empty without the scope history:read.",
+});
 const available = decimal("What could be spent after the change, with four decimals.");
 const signedAmount = decimal("What was added to the balance; negative when money went out.");
 
@@ -57,7 +79,8 @@ export const entrySchema = Type.Object(
     kind,
     amount: signedAmount,
     request_id: requestId,
-    head: Type.String({ description: "SHA-256 over the event's bytes, in hexadecimal." }),
+    actor,
+    head,
     ...remembered,
     hold_id: Type.String({
       description: "The hold placed, captured, released or expired; empty if none.",
@@ -88,6 +111,7 @@ const transactionSchema = Type.Object({
   ...transaction,
   kind,
   request_id: requestId,
+  actor,
   legs: Type.Array(
     Type.Object({ from: side, to: side, amount: decimal("How much."), currency: changed.currency }),
   ),
@@ -95,11 +119,15 @@ const transactionSchema = Type.Object({
     Type.Object({
       ...changed,
       amount: signedAmount,
-      previous_head: Type.String({ description: "The wallet's head before, in hexadecimal." }),
+      previous_head: Type.String({
+        description: "The wallet's head before, in hexadecimal; empty without history:read.",
+      }),
     }),
   ),
-  head: Type.String({ description: "SHA-256 over event_bytes, in hexadecimal." }),
-  event_bytes: Type.String({ description: "The event as it was hashed and stored, in Base64." }),
+  head,
+  event_bytes: Type.String({
+    description: "The event as it was hashed and stored, in Base64; empty without history:read.",
+  }),
   ...remembered,
   hold: Type.Optional(holdReference),
   reversal: Type.Optional(reversalSchema),

@@ -81,7 +81,10 @@ const columns = [
   "metadata",
   "hold_id",
   "reverses_transaction_id",
-] as const satisfies readonly (keyof EntryBody)[];
+  "actor_issuer",
+  "actor_subject",
+  "actor_client",
+] as const;
 
 type Column = (typeof columns)[number];
 
@@ -108,7 +111,7 @@ async function* csvRows(parts: StatementParts): AsyncGenerator<string> {
 
 /** The cells whose texts callers have chosen. */
 function callersTexts(entry: EntryBody): Partial<Record<Column, string>> & { metadata: string } {
-  const { user_id, request_id, reference, description, metadata } = entry;
+  const { user_id, request_id, reference, description, metadata, actor } = entry;
   const hasPairs = Object.keys(metadata).length > 0;
   return {
     user_id: csvText(user_id),
@@ -116,6 +119,9 @@ function callersTexts(entry: EntryBody): Partial<Record<Column, string>> & { met
     reference: csvText(reference),
     description: csvText(description),
     metadata: csvText(hasPairs ? JSON.stringify(metadata) : ""),
+    actor_issuer: csvText(actor?.issuer ?? ""),
+    actor_subject: csvText(actor?.subject ?? ""),
+    actor_client: csvText(actor?.client ?? ""),
   };
 }
 
