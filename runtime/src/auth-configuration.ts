@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OperatorError } from "./operator-error.ts";
+import { isLoopback } from "./port.ts";
 
 const secondsMax = 86_400;
 
@@ -111,8 +112,4 @@ function isSecure(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);
   return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
-}
-
-function isLoopback(host: string): boolean {
-  return /^(localhost|\[?::1\]?|127(\.\d{1,3}){3})$/.test(host);
 }

@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "node:tls";
 import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, ServiceImplSpec } from "@connectrpc/connect";
 import type {
@@ -10,6 +11,7 @@ import type {
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { headersOf, metadataOf, statusOfError } from "./grpc-js-status.ts";
+import { namesIn } from "./peer-names.ts";
 import {
   allowedMs,
   callCanceled,
@@ -43,6 +45,7 @@ export interface GrpcServiceOptions extends DeadlineLimits {
 interface CallInfo {
   readonly metadata: Parameters<typeof headersOf>[0];
   getDeadline(): Date | number;
+  getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
   once(event: "cancelled", listener: () => void): unknown;
 }
 
@@ -188,6 +191,11 @@ function beginCall(
     protocolName: "grpc",
     deadlineAt: now + givenMs,
     readHeader: () => headersOf(grpcCall.metadata),
+    readPeerNames: () => {
+      // There is one only where it was verified.
+      const { sslPeerCertificate } = grpcCall.getAuthContext();
+      return sslPeerCertificate === undefined ? [] : namesIn(sslPeerCertificate);
+    },
   });
   grpcCall.once("cancelled", () => {
     if (!call.finished) call.abort(call.timeoutMs() <= 0 ? deadlineExceeded() : callCanceled());

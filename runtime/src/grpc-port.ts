@@ -1,16 +1,20 @@
-import { createServer, type Socket } from "node:net";
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { ServiceImplSpec } from "@connectrpc/connect";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { addGrpcService, type GrpcServiceOptions } from "./grpc-js-server.ts";
 import { addReflection } from "./grpc-reflection.ts";
-import { listen } from "./port.ts";
+import { listen, trackConnections } from "./port.ts";
+import type { PortTls } from "./tls-port.ts";
 
 /** What a gRPC port serves, and within which limits. */
 export interface GrpcPortOptions extends GrpcServiceOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** Without it the port is not encrypted. */
+  readonly tls: PortTls | undefined;
   readonly services: readonly ServiceImplSpec[];
   /**
    * A google.protobuf.FileDescriptorSet with the files of all services and everything they import.
@@ -60,14 +64,10 @@ export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> 
   const names = [...services.map(({ service }) => service.typeName), "grpc.health.v1.Health"];
   addReflection(server, names, options.descriptorSet);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const sockets = new Set<Socket>();
   // grpc-js is given the connections rather than the port: it can neither say why a port cannot be
   // had, nor count its connections, nor cut them all.
-  const listener = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-    injector.injectConnection(socket);
-  });
+  const listener = createListener(options.tls, (socket) => injector.injectConnection(socket));
+  const cut = trackConnections(listener);
   listener.maxConnections = options.connectionsMax;
   return {
     port: await listen(listener, host, port),
@@ -81,9 +81,28 @@ export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> 
     },
     cut: () => {
       listener.close();
-      for (const socket of sockets) socket.destroy();
+      cut();
     },
   };
+}
+
+/** Listens for connections; those that have to agree on TLS are handed on once they have. */
+function createListener(tls: PortTls | undefined, take: (socket: Socket) => void): NetServer {
+  if (tls === undefined) return createServer({ noDelay: true }, take);
+  const options = { ...tls.options, noDelay: true, ALPNProtocols: ["h2"] };
+  const listener = createTlsServer(options, (socket) => {
+    keepPeerCertificate(socket);
+    take(socket);
+  });
+  tls.attach(listener);
+  return listener;
+}
+
+// grpc-js asks the socket anew for every call that wants to know who its peer is, which takes as long
+// as the rest of the call.
+function keepPeerCertificate(socket: TLSSocket): void {
+  const certificate = socket.getPeerCertificate(true);
+  socket.getPeerCertificate = () => certificate;
 }
 
 function addHealth(server: Server, services: readonly ServiceImplSpec[]): HealthImplementation {

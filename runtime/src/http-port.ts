@@ -1,9 +1,11 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { createRegistry } from "@bufbuild/protobuf";
 import {
   ConnectError,
   type ConnectRouter,
   createConnectRouter,
+  createContextValues,
   type Interceptor,
 } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
@@ -16,14 +18,19 @@ import {
 import type { Logger } from "pino";
 import { answerCors } from "./http-cors.ts";
 import { universalRequest } from "./http-request.ts";
-import { listen } from "./port.ts";
+import { peerNamesKey, peerNamesOfSocket } from "./peer-names.ts";
+import { listen, trackConnections } from "./port.ts";
 import type { DeadlineLimits } from "./rpc-call.ts";
+import { dataHeaders } from "./security-headers.ts";
+import type { PortTls } from "./tls-port.ts";
 
 /** What an HTTP port serves, and within which limits. */
 export interface HttpPortOptions extends DeadlineLimits {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** Without it the port is not encrypted. */
+  readonly tls: PortTls | undefined;
   /** Origins whose pages may call from a browser, for example "https://console.example.com". */
   readonly corsOrigins: readonly string[];
   readonly routes: (router: ConnectRouter) => void;
@@ -58,25 +65,15 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
   const { host } = options;
   let stopping = false;
   const serve = rpcListener(options);
-  const server = createServer(
-    {
-      maxHeaderSize: options.httpHeaderBytesMax,
-      headersTimeout: options.httpRequestTimeoutMs,
-      requestTimeout: options.httpRequestTimeoutMs,
-      keepAliveTimeout: options.httpKeepAliveMs,
-      // Node looks for requests past their time every half minute unless told otherwise.
-      connectionsCheckingInterval: connectionsCheckingIntervalMs,
-    },
-    (request, response) => {
-      // A connection that becomes idle during a stop would otherwise be held open for the next
-      // request.
-      response.once("close", () => {
-        if (stopping) setImmediate(() => server.closeIdleConnections());
-      });
-      serve(request, response);
-    },
-  );
-  server.maxConnections = options.connectionsMax;
+  const server = createHttpServer(options, (request, response) => {
+    // A connection that becomes idle during a stop would otherwise be held open for the next
+    // request.
+    response.once("close", () => {
+      if (stopping) setImmediate(() => server.closeIdleConnections());
+    });
+    serve(request, response);
+  });
+  const cut = trackConnections(server);
   const port = await listen(server, host, options.port);
   return {
     port,
@@ -86,13 +83,34 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
         server.close(() => resolve());
       });
     },
-    cut: () => server.closeAllConnections(),
+    cut,
   };
 }
 
 const connectionsCheckingIntervalMs = 500;
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+function createHttpServer(options: HttpPortOptions, listener: Listener): Server {
+  const { tls } = options;
+  const limits = {
+    maxHeaderSize: options.httpHeaderBytesMax,
+    headersTimeout: options.httpRequestTimeoutMs,
+    requestTimeout: options.httpRequestTimeoutMs,
+    keepAliveTimeout: options.httpKeepAliveMs,
+    // Node looks for requests past their time every half minute unless told otherwise.
+    connectionsCheckingInterval: connectionsCheckingIntervalMs,
+  };
+  const server = tls === undefined ? createServer(limits, listener) : createHttps(tls);
+  server.maxConnections = options.connectionsMax;
+  return server;
+
+  function createHttps(port: PortTls): Server {
+    const https = createHttpsServer({ ...limits, ...port.options }, listener);
+    port.attach(https);
+    return https;
+  }
+}
 
 function rpcListener(options: HttpPortOptions): Listener {
   const router = createConnectRouter({
@@ -106,7 +124,9 @@ function rpcListener(options: HttpPortOptions): Listener {
   });
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const headers = Object.entries(dataHeaders(options.tls !== undefined));
   return (request, response) => {
+    for (const [name, value] of headers) response.setHeader(name, value);
     if (answerCors(request, response, options.corsOrigins)) return;
     const [path = ""] = (request.url ?? "").split("?", 1);
     const handler = handlers.get(path);
@@ -132,7 +152,9 @@ async function answer(
   const controller = new AbortController();
   response.once("close", () => controller.abort());
   const rpcRequest = universalRequest(request, controller.signal, handler.method, options);
-  const result = await handler(rpcRequest);
+  const contextValues = createContextValues();
+  contextValues.set(peerNamesKey, () => peerNamesOfSocket(request.socket));
+  const result = await handler({ ...rpcRequest, contextValues });
   universalResponseToNodeResponse(result, response).catch(() => response.destroy());
 }
 

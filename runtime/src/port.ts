@@ -1,4 +1,4 @@
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import { OperatorError } from "./operator-error.ts";
 
 /** A port that something else already listens on. */
@@ -31,6 +31,26 @@ export function listen(server: Server, host: string, port: number): Promise<numb
       resolve(typeof address === "object" && address !== null ? address.port : port);
     });
   });
+}
+
+/**
+ * Follows the connections of a server, also those that have not agreed on TLS yet.
+ * @returns cuts all that are open
+ */
+export function trackConnections(server: Server): () => void {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return () => {
+    for (const socket of sockets) socket.destroy();
+  };
+}
+
+/** Whether only this machine reaches what listens on this host. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|\[?::1\]?|127(\.\d{1,3}){3})$/.test(host);
 }
 
 /**

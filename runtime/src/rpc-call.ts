@@ -5,6 +5,7 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
+import { peerNamesKey } from "./peer-names.ts";
 
 /** What a transport knows about a call before anybody asks for more. */
 export interface RpcCallOptions {
@@ -14,6 +15,8 @@ export interface RpcCallOptions {
   /** Makes the request's headers; called at most once, and only when somebody looks at them. */
   readonly readHeader: () => Headers;
   readonly contextValues?: ContextValues | undefined;
+  /** Tells the names of the peer's certificate, only when somebody looks at them. */
+  readonly readPeerNames?: () => readonly string[];
 }
 
 /**
@@ -79,7 +82,11 @@ export class RpcCall implements HandlerContext {
   }
 
   get values(): ContextValues {
-    this.#values ??= createContextValues();
+    if (this.#values === undefined) {
+      this.#values = createContextValues();
+      const { readPeerNames } = this.#options;
+      if (readPeerNames !== undefined) this.#values.set(peerNamesKey, readPeerNames);
+    }
     return this.#values;
   }
 

@@ -9,11 +9,13 @@ import {
 } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { z } from "zod";
+import type { ServerTls } from "./certificates.ts";
 import { openGrpcPort } from "./grpc-port.ts";
 import { openHttpPort } from "./http-port.ts";
 import { createInProcessTransport } from "./in-process-transport.ts";
 import { createRpcGuard, type RpcGuard } from "./rpc-guard.ts";
 import { createValidationInterceptor } from "./rpc-validation.ts";
+import { preparePortTls } from "./tls-port.ts";
 
 const count = (byDefault: number): z.ZodDefault<z.ZodInt> => z.int().min(1).default(byDefault);
 
@@ -96,17 +98,22 @@ export function rpcService<Desc extends DescService>(
   };
 }
 
+/** Where a port listens, and whether it is encrypted. */
+export interface RpcPortOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: ServerTls | undefined;
+}
+
 /** What an RPC server serves, and where. */
 export interface RpcServerOptions {
   readonly services: readonly RpcService[];
   /** The bytes of a google.protobuf.FileDescriptorSet with all services, for reflection. */
   readonly descriptorSet: Uint8Array;
   /** Native gRPC, with reflection and health; port 0 for any free one. */
-  readonly grpc: { readonly host: string; readonly port: number };
+  readonly grpc: RpcPortOptions;
   /** Connect, gRPC-Web and JSON over HTTP/1.1; port 0 for any free one. */
-  readonly http: {
-    readonly host: string;
-    readonly port: number;
+  readonly http: RpcPortOptions & {
     /** Origins whose pages may call from a browser. */
     readonly corsOrigins: readonly string[];
   };
@@ -139,7 +146,7 @@ interface Port {
 /**
  * Serves implementations over gRPC, over HTTP and inside the process, through the same checks and
  * limits.
- * @throws PortTakenError when a port is in use
+ * @throws PortTakenError when a port is in use; OperatorError when a certificate cannot be used
  */
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const { limits, logger } = options;
@@ -153,11 +160,20 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   );
   const interceptors = [guard.interceptor, validation];
   const common = { ...limits, services, interceptors, logger };
-  const grpc = await openGrpcPort({ ...common, ...options.grpc, descriptorSet });
+  const tls = {
+    grpc: preparePortTls(options.grpc, "grpc", logger),
+    http: preparePortTls(options.http, "http", logger),
+  };
+  const grpc = await openGrpcPort({ ...common, ...options.grpc, tls: tls.grpc, descriptorSet });
   const routes = (router: ConnectRouter): void => {
     for (const { addRoutes } of options.services) addRoutes(router);
   };
-  const http = await openHttpPort({ ...common, ...options.http, routes }).catch((error) => {
+  const http = await openHttpPort({
+    ...common,
+    ...options.http,
+    tls: tls.http,
+    routes,
+  }).catch((error) => {
     grpc.cut();
     throw error;
   });

@@ -17,6 +17,8 @@ import {
   type ServiceError,
   type StatusObject,
 } from "@grpc/grpc-js";
+import type { Certificates } from "./certificates.ts";
+import { grpcCredentials } from "./grpc-credentials.ts";
 import { errorOfStatus, headersOf, metadataOf } from "./grpc-js-status.ts";
 import { deadlineExceeded } from "./rpc-call.ts";
 import { onlyMessage } from "./rpc-run.ts";
@@ -25,6 +27,8 @@ import { onlyMessage } from "./rpc-run.ts";
 export interface GrpcTransportOptions {
   /** "host:port"; a name that resolves to several addresses is tried one after the other. */
   readonly address: string;
+  /** Left out: the connection is not encrypted. */
+  readonly tls?: Certificates | undefined;
   /** Bytes of a message in either direction; above it RESOURCE_EXHAUSTED. */
   readonly messageBytesMax: number;
   /**
@@ -40,12 +44,15 @@ const keepaliveMs = 20_000;
 const keepaliveTimeoutMs = 5_000;
 
 /**
- * A Transport over one HTTP/2 connection of grpc-js, without TLS. Errors come back as the
+ * A Transport over one HTTP/2 connection of grpc-js. Errors come back as the
  * ConnectError that the handler threw, details included. An UNAVAILABLE without a reason of ours is
  * the connection's: the outcome is unknown.
  */
 export function createGrpcTransport(options: GrpcTransportOptions): Transport & AsyncDisposable {
-  const client = new Client(options.address, credentials.createInsecure(), {
+  const { address, tls } = options;
+  const host = address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  const security = tls === undefined ? credentials.createInsecure() : grpcCredentials(tls, host);
+  const client = new Client(address, security, {
     "grpc.max_send_message_length": options.messageBytesMax,
     "grpc.max_receive_message_length": options.messageBytesMax,
     "grpc.initial_reconnect_backoff_ms": reconnectMinMs,

@@ -10,6 +10,7 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
 import {
   type RpcServer,
@@ -51,7 +52,10 @@ export async function startTestServer(options: {
   readonly handlers?: WalletHandlers;
   readonly services?: readonly RpcService[];
   readonly limits?: Record<string, number>;
+  /** Of both ports; the clients below do not speak it. */
+  readonly tls?: ServerTls;
 }): Promise<TestServer> {
+  const { tls } = options;
   const log: string[] = [];
   const server = await startRpcServer({
     services: [
@@ -59,8 +63,8 @@ export async function startTestServer(options: {
       ...(options.services ?? []),
     ],
     descriptorSet: await readDescriptorSet(),
-    grpc: { host: "127.0.0.1", port: 0 },
-    http: { host: "127.0.0.1", port: 0, corsOrigins: [corsOrigin] },
+    grpc: { host: "127.0.0.1", port: 0, tls },
+    http: { host: "127.0.0.1", port: 0, tls, corsOrigins: [corsOrigin] },
     limits: rpcLimitsSchema.parse(options.limits),
     logger: createLogger(
       "test",

@@ -1,0 +1,39 @@
+import { type PeerCertificate, TLSSocket } from "node:tls";
+import { type ContextValues, createContextKey } from "@connectrpc/connect";
+
+/** How to tell the names of a call's peer; set by the ports that ask for client certificates. */
+export const peerNamesKey = createContextKey<() => readonly string[]>(() => [], {
+  description: "the names of the caller's certificate",
+});
+
+/**
+ * The names in the certificate of whoever makes a call: DNS names and URIs among its alternative
+ * names, and its common name. Empty without a certificate of the authorities that the port trusts.
+ */
+export function peerNamesOf(values: ContextValues): readonly string[] {
+  return values.get(peerNamesKey)();
+}
+
+/** The names in the certificate that the other end of a connection has proved to be its own. */
+export function peerNamesOfSocket(socket: object): readonly string[] {
+  if (!(socket instanceof TLSSocket && socket.authorized)) return [];
+  return namesIn(socket.getPeerCertificate());
+}
+
+/** The names in a certificate, as {@link peerNamesOf} tells them. */
+export function namesIn({
+  subject,
+  subjectaltname,
+}: Pick<PeerCertificate, "subject" | "subjectaltname">): readonly string[] {
+  const names: string[] = [];
+  for (const [, kind, quoted, plain = ""] of (subjectaltname ?? "").matchAll(alternativeName)) {
+    if (kind !== "DNS" && kind !== "URI") continue;
+    names.push(quoted === undefined ? plain : String(JSON.parse(quoted)));
+  }
+  // More than one common name comes as a list, whatever the types say.
+  names.push(...[subject?.CN ?? []].flat());
+  return names;
+}
+
+// "DNS:a.example, URI:\"https://b, c\"": Node quotes what could be taken for another name.
+const alternativeName = /(?:^|, )([^:,"]+):(?:("(?:[^"\\]|\\.)*")|([^,]*))/g;
