@@ -42,9 +42,6 @@ const totalSchema = Type.Object({
   total_out: decimal("What went to wallets, not negative."),
 });
 
-/** What an account outside the wallets adds up to. */
-export type AccountTotalBody = Static<typeof totalSchema>;
-
 const accountEntrySchema = Type.Object({
   account: accountName,
   currency,

@@ -83,9 +83,6 @@ const kindNames = new Map(
     .map(({ localName, name }): [string, string] => [localName, name]),
 );
 
-/** The kinds of change that this release knows, as an entry names them. */
-export const knownKinds: readonly string[] = [...kindNames.values()];
-
 /**
  * Takes an event apart, and checks what history relies on: that it is a WalletEvent, whole, and
  * does not contradict itself.
