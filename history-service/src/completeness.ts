@@ -3,11 +3,12 @@ import { timestampFromDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetCompletenessResponseSchema } from "@pelikuni/gen/history/v1/history_service_pb";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { placeEvent } from "./arrived-events.ts";
+import { findMissing } from "./event-reads.ts";
 import { readOccurredAt, readProgress } from "./event-store.ts";
 import type { JournalReader } from "./journal-reader.ts";
 import { countParked } from "./parked-event-store.ts";
 import type { SourceHealth } from "./source-health.ts";
-import { findMissingBefore, readHighestPosition } from "./waiting-event-store.ts";
+import { readHighestPosition } from "./waiting-event-store.ts";
 
 const missingRangesMax = 100;
 
@@ -27,7 +28,7 @@ export async function readCompleteness(parts: {
   const [occurredAt, highestPosition, missing, parkedCount, lastPosition] = await Promise.all([
     pool.read((sql) => readOccurredAt(sql, completeTo)),
     pool.read(readHighestPosition),
-    pool.read((sql) => findMissingBefore(sql, completeTo, missingRangesMax)),
+    pool.read((sql) => findMissing(sql, "waiting_events", completeTo, missingRangesMax)),
     pool.read(countParked),
     journal.readLastPosition(),
   ]);

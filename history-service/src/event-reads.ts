@@ -54,26 +54,30 @@ export async function readEventsAt(sql: Sql, positions: readonly bigint[]): Prom
     where position = any(${arrayLiteral(positions)}::bigint[])`;
 }
 
-// So many stored events are looked at: behind a gap there may be any number.
+// So many events are looked at: behind a gap there may be any number.
 const eventsLookedThroughMax = 100_000;
 
 /**
- * Finds positions that are missing between the stored events, lowest first, as far as they lie among the
- * next 100,000 events.
+ * Finds positions that are missing between events, lowest first, as far as they lie among the next
+ * 100,000 of them.
+ *
+ * @param table the events that are stored, or those that wait
+ * @param behind where to begin: nothing is missing up to there
  */
 export async function findMissing(
   sql: Sql,
-  completeTo: bigint,
+  table: "events" | "waiting_events",
+  behind: bigint,
   rangesMax: number,
 ): Promise<PositionRange[]> {
   return await sql<PositionRange[]>`
     select n.before + 1 as first, n.position - 1 as last
     from (
       select e.position,
-        lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
+        lag(e.position, 1, ${behind}::bigint) over (order by e.position) as before
       from (
-        select i.position from events i where i.position > ${completeTo}
-        order by i.position limit ${eventsLookedThroughMax}
+        select position from ${sql(table)} where position > ${behind}
+        order by position limit ${eventsLookedThroughMax}
       ) e
     ) n
     where n.position > n.before + 1 order by n.position limit ${rangesMax}`;

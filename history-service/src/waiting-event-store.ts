@@ -1,7 +1,6 @@
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
 import type { EventHashes } from "./arrived-events.ts";
-import type { PositionRange } from "./event-store.ts";
 import type { ArrivedMessage } from "./parked-event-store.ts";
 
 /** A message that says its position. */
@@ -98,31 +97,6 @@ export async function removeWaiting(
     ) as a (position, hash, journal_hash)
     where w.position = a.position and w.hash = a.hash
       and w.journal_hash = coalesce(a.journal_hash, '')`;
-}
-
-// So many waiting events are looked at: behind a gap there may be any number.
-const eventsLookedThroughMax = 100_000;
-
-/**
- * Finds the positions that are missing before those that wait, lowest first, as far as they lie
- * before the next 100,000 events.
- */
-export async function findMissingBefore(
-  sql: Sql,
-  completeTo: bigint,
-  rangesMax: number,
-): Promise<PositionRange[]> {
-  return await sql<PositionRange[]>`
-    select n.before + 1 as first, n.position - 1 as last
-    from (
-      select e.position,
-        lag(e.position, 1, ${completeTo}::bigint) over (order by e.position) as before
-      from (
-        select w.position from waiting_events w where w.position > ${completeTo}
-        order by w.position limit ${eventsLookedThroughMax}
-      ) e
-    ) n
-    where n.position > n.before + 1 order by n.position limit ${rangesMax}`;
 }
 
 /** The first position behind another one that waits; undefined when none does. */

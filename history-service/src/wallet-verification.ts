@@ -148,7 +148,7 @@ async function lookBehind(
     }
     const count = await pool.read((sql) => countEvents(sql, range));
     if (count < range.upTo - range.behind) {
-      const [gap] = await pool.read((sql) => findMissing(sql, range.behind, 1));
+      const [gap] = await pool.read((sql) => findMissing(sql, "events", range.behind, 1));
       const position = gap?.first ?? range.behind + count + 1n;
       const description =
         "The event of this position is missing; it may have changed the wallet to this version.";
