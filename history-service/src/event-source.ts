@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { pause } from "@pelikuni/runtime/pause";
 import type { Logger } from "pino";
 import { IngestionStopped } from "./event-store.ts";
 import type { SourceHealth } from "./source-health.ts";
@@ -77,9 +77,4 @@ export function startEventSource(options: EventSourceOptions): AsyncDisposable {
       await running;
     },
   };
-}
-
-/** Waits so many milliseconds, or until the signal aborts. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined);
 }

@@ -1,8 +1,8 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { pause } from "@pelikuni/runtime/pause";
 import { createBoundedQueue } from "./bounded-queue.ts";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { pause } from "./event-source.ts";
 import { subscribe } from "./journal-reader.ts";
 import type { ArrivedMessage } from "./parked-event-store.ts";
 

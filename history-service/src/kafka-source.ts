@@ -1,9 +1,10 @@
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import { createKafka, type UsedKafka } from "@pelikuni/runtime/kafka";
+import { pause } from "@pelikuni/runtime/pause";
 import kafkajs, { type Consumer, type EachBatchPayload } from "kafkajs";
 import type { Logger } from "pino";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { pause, SourceNotReady } from "./event-source.ts";
+import { SourceNotReady } from "./event-source.ts";
 import { IngestionStopped } from "./event-store.ts";
 import { arrivedMessage } from "./kafka-message.ts";
 

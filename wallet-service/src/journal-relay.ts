@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { createKafka, type UsedKafka } from "@pelikuni/runtime/kafka";
 import { tryToLead } from "@pelikuni/runtime/leadership";
+import { pause } from "@pelikuni/runtime/pause";
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
@@ -75,7 +75,8 @@ export function startJournalRelay(options: JournalRelayOptions): JournalRelay {
         logger.warn({ error, failures: state.failures }, "Publishing the journal was interrupted");
       }
       state.leading = false;
-      await pause(pauseMs, stop.signal);
+      // Replicas are not to try in step.
+      await pause(pauseMs * (0.5 + Math.random()), stop.signal);
     }
   }
 
@@ -123,13 +124,4 @@ function logLag(options: {
     look().catch((error: unknown) => logger.debug({ error }, "The lag is not known"));
   }, lagLogIntervalMs);
   return timer.unref();
-}
-
-/** Waits for about this long, so that replicas do not try in step, or until the signal aborts. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(ms * (0.5 + Math.random()), undefined, { signal });
-  } catch {
-    // The signal says the same.
-  }
 }
