@@ -29,6 +29,13 @@ export interface EventDisputes {
    * @throws IngestionStopped when it is the truth
    */
   reject(arrived: ArrivedEvent, refusal: Refusal): Promise<void>;
+  /**
+   * Parks what claims a position that the journal has not reached: it could wait for ever.
+   *
+   * @param mark the position that history is complete to
+   * @returns the other events
+   */
+  withoutFarAhead(events: readonly ArrivedEvent[], mark: bigint): Promise<readonly ArrivedEvent[]>;
 }
 
 /** Several events claim one position, and the wallet-service cannot be asked. */
@@ -44,6 +51,9 @@ export interface EventDisputesParts {
   readonly park: (message: ArrivedMessage, reason: string) => Promise<void>;
   readonly stop: (why: string) => Promise<never>;
 }
+
+// Farther ahead than any partition that is read before the others.
+const positionsAheadMax = 1_000_000n;
 
 /** Creates the judge. */
 export function createEventDisputes(parts: EventDisputesParts): EventDisputes {
@@ -122,6 +132,21 @@ export function createEventDisputes(parts: EventDisputesParts): EventDisputes {
       }
       await park(message, reason);
       await dropWaiting(arrived);
+    },
+
+    async withoutFarAhead(events, mark) {
+      const bound = mark + positionsAheadMax;
+      if (events.every(({ event }) => event.position <= bound)) return events;
+      const end = await journal.readLastPosition();
+      if (end === undefined) return events;
+      const isFar = ({ event }: ArrivedEvent) => event.position > bound && event.position > end;
+      for (const { message } of events.filter(isFar)) {
+        await park(
+          message,
+          `Its position ${message.position} is none: the journal ends at ${end}.`,
+        );
+      }
+      return events.filter((event) => !isFar(event));
     },
   };
 }

@@ -75,8 +75,6 @@ export interface EventIngestionParts {
 
 const waitingPerReadMax = 1_000;
 const earlyBytesMax = 16 * 1024 * 1024;
-// Farther ahead than any partition that is read before the others.
-const positionsAheadMax = 1_000_000n;
 
 /** Creates the way into history. */
 export function createEventIngestion(parts: EventIngestionParts): EventIngestion {
@@ -219,28 +217,13 @@ export function createEventIngestion(parts: EventIngestionParts): EventIngestion
   /** Keeps what cannot be taken in yet, and goes on if something can be now. */
   async function wait(events: readonly ArrivedEvent[]): Promise<void> {
     const messages: PlacedMessage[] = [];
-    for (const { message, event } of await withoutFarAhead(events)) {
+    for (const { message, event } of await disputes.withoutFarAhead(events, mark)) {
       messages.push({ ...message, position: event.position });
     }
     if (messages.length === 0) return;
     const { completeTo, goesOn } = await store((sql) => keepWaiting(sql, messages));
     advance(completeTo);
     if (goesOn) await goOn();
-  }
-
-  /** What claims a position that the journal has not reached can wait for ever: it is parked. */
-  async function withoutFarAhead(
-    events: readonly ArrivedEvent[],
-  ): Promise<readonly ArrivedEvent[]> {
-    const bound = mark + positionsAheadMax;
-    if (events.every(({ event }) => event.position <= bound)) return events;
-    const end = await journal.readLastPosition();
-    if (end === undefined) return events;
-    const isFar = ({ event }: ArrivedEvent) => event.position > bound && event.position > end;
-    for (const { message } of events.filter(isFar)) {
-      await park(message, `Its position ${message.position} is none: the journal ends at ${end}.`);
-    }
-    return events.filter((event) => !isFar(event));
   }
 
   async function replayOne(arrived: ArrivedEvent): Promise<string | undefined> {
