@@ -1,4 +1,4 @@
-import type { BatchReader } from "./batch-reader.ts";
+import type { BatchReader } from "@pelikuni/runtime/batch-reader";
 import type { Command } from "./decide/command.ts";
 import {
   holdIdOf,

@@ -1,5 +1,5 @@
+import { createBatchReader } from "@pelikuni/runtime/batch-reader";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
-import { createBatchReader } from "./batch-reader.ts";
 import type { InputReaders } from "./command-inputs.ts";
 import { findHolds } from "./hold-store.ts";
 import { findSegments } from "./journal-store.ts";

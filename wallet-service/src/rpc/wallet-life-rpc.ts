@@ -4,8 +4,8 @@ import {
   type UpdateWalletRequest,
   type WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { createBatchReader } from "@pelikuni/runtime/batch-reader";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
-import { createBatchReader } from "../batch-reader.ts";
 import { expect, type UpdateWallet } from "../decide/command.ts";
 import { formatAmount } from "../money.ts";
 import { refusalError } from "../wallet-errors.ts";

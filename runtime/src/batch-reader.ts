@@ -1,6 +1,10 @@
-import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
+import { ConnectError } from "@connectrpc/connect";
+import { DatabaseUnavailable } from "./database-fault.ts";
 
-/** Reads single rows from the database by their ids; concurrent reads share a SELECT. */
+/**
+ * Reads single rows by their ids, from a database or from a service in front of one; concurrent
+ * reads share a SELECT, or a call.
+ */
 export interface BatchReader<Row> {
   /**
    * The row as it is now, `undefined` if there is none. Sees every change that was committed
@@ -52,7 +56,7 @@ export function createBatchReader<Row>(
     } catch (error) {
       rejectAll(taken, error);
       // Who waits behind a database that does not answer would only learn the same, later.
-      if (error instanceof DatabaseUnavailable) {
+      if (error instanceof DatabaseUnavailable || error instanceof ConnectError) {
         const waitedInVain = [...waiting];
         waiting.clear();
         rejectAll(waitedInVain, error);

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import { expect, test } from "vitest";
 import { createBatchReader } from "./batch-reader.ts";
+import { DatabaseUnavailable } from "./database-fault.ts";
 
 const readsMax = 20;
 
