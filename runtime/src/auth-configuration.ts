@@ -35,6 +35,13 @@ const issuer = z.strictObject({
   users: z.boolean().default(true),
 });
 
+const apiKeySecret = z
+  .string()
+  .regex(
+    /^pelikuni_[0-9A-Za-z]{32,200}$/,
+    "must be pelikuni_ followed by 32 to 200 letters and digits, chosen by chance",
+  );
+
 /** The section `auth` of the configuration, which wallet- and history-service read. */
 export const authSchema = z
   .strictObject({
@@ -44,6 +51,13 @@ export const authSchema = z
     issuers: z.array(issuer).max(10).default([]),
     /** Whether API keys are accepted. */
     api_keys: z.boolean().default(false),
+    /**
+     * A secret. The wallet-service makes sure that there is a key with it, which has every scope:
+     * the first one, with which others are created. Once revoked it is not made again.
+     */
+    initial_api_key: apiKeySecret.optional(),
+    /** Likewise; the key has what the history-service needs, and nothing more. */
+    initial_history_api_key: apiKeySecret.optional(),
     /** Callers known by their client certificate, by one of its names. */
     certificates: z
       .array(
@@ -72,6 +86,12 @@ export const authSchema = z
         "is true, and nothing says who may call: set auth.issuers (APP__AUTH__ISSUERS), " +
         "auth.api_keys (APP__AUTH__API_KEYS) or auth.certificates";
       context.addIssue({ code: "custom", path: ["required"], message });
+    }
+    for (const name of ["initial_api_key", "initial_history_api_key"] as const) {
+      if (auth[name] === undefined || auth.api_keys) continue;
+      const message =
+        "is set, and API keys are not accepted: set auth.api_keys (APP__AUTH__API_KEYS)";
+      context.addIssue({ code: "custom", path: [name], message });
     }
     if (auth.issuers.filter(({ users }) => users).length > 1) {
       const message =

@@ -275,7 +275,7 @@ function keysAt(schema: z.core.$ZodType, at: readonly PropertyKey[]): string[] {
 }
 
 function secretInFile(section: string, setting: Setting): string[] {
-  const named = /(^|_)(password|secret)$/.test(setting.path.at(-1) ?? "");
+  const named = /(^|_)(password|secret|api_key)$/.test(setting.path.at(-1) ?? "");
   const secret = named ? setting.value !== undefined : passwordOf(setting.value) !== undefined;
   if (!secret) return [];
   const variable = ["APP", section, ...setting.path].join("__").toUpperCase();

@@ -3,6 +3,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Transport } from "@connectrpc/connect";
 import { WalletService as WalletServiceContract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { type AuthConfiguration, authSchema } from "@pelikuni/runtime/auth-configuration";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
@@ -10,6 +11,7 @@ import { withPortSetting } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { v7 } from "uuid";
+import { openApiKeys } from "./api-keys.ts";
 import { startHoldExpiry } from "./hold-expiry.ts";
 import { startJournalRelay } from "./journal-relay.ts";
 import { startRequestKeyCleanup } from "./request-key-cleanup.ts";
@@ -45,10 +47,11 @@ const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
 export async function startWalletService(options: {
   readonly configuration: WalletServiceConfiguration;
   readonly kafka?: KafkaConfiguration;
+  readonly auth?: AuthConfiguration;
   readonly logger: Logger;
   readonly now?: () => number;
 }): Promise<WalletService> {
-  const { configuration, kafka, logger, now = Date.now } = options;
+  const { configuration, kafka, auth = authSchema.parse({}), logger, now = Date.now } = options;
   await prepareSchema(configuration.database, migrationsDirectory, logger);
   return await buildWithResources(async (resources) => {
     const engine = createWalletEngine(
@@ -79,12 +82,15 @@ export async function startWalletService(options: {
     }
     const { currencies, accounts } = configuration;
     const handlers = walletRpc({ ...engine, currencies, accounts, newId: v7 });
+    const descriptorSet = await readFile(
+      fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
+    );
+    const { pool } = engine;
+    const apiKeys = await openApiKeys({ auth, pool, descriptorSet, newId: v7, now, logger });
     const server = resources.use(
       await startRpcServer({
-        services: [rpcService(WalletServiceContract, handlers)],
-        descriptorSet: await readFile(
-          fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
-        ),
+        services: [rpcService(WalletServiceContract, handlers), apiKeys.service],
+        descriptorSet,
         grpc: configuration.grpc,
         http: {
           host: configuration.http.host,
