@@ -9,6 +9,7 @@ import {
   type EarlierDatabase,
   startImport,
 } from "../src/import-command.ts";
+import { unitsOf } from "../src/money-units.ts";
 import { type RestService, restClient, walletOf } from "./rest-service.ts";
 
 const walletCount = 3_000;
@@ -51,7 +52,7 @@ test("after an import beside the running services clients of the earlier version
     const ofUser = await rest.send("GET", `/users/${encodeURIComponent(wallet.user_id)}/wallets`);
     expect(ofUser.body).toContainEqual(shown);
   }
-  const paid = earlier.find(({ balance }) => Number(balance) > 1);
+  const paid = earlier.find(({ balance }) => (unitsOf(balance) ?? 0n) > 10_000n);
   const to = earlier.find(({ id }) => id !== paid?.id);
   const body = { to_wallet_id: to?.id, amount: "1" };
   const transfer = await rest.send("POST", `/wallets/${paid?.id}/transfer`, body);

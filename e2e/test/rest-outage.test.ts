@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { unitsOf } from "../src/money-units.ts";
 import { startTcpProxy, type TcpProxy } from "../src/tcp-proxy.ts";
 import {
   expectProblem,
@@ -93,5 +94,6 @@ test("a connection that is cut under a keyed request is repeated without the cli
   expect((await answer).status).toBe(200);
   expect(walletOf(await fund(headers))).toEqual(walletOf(await answer));
   const after = walletOf(await rest.send("GET", `/wallets/${wallet.id}`));
-  expect(Number(after.balance) - Number(before.balance)).toBe(1);
+  const [unitsBefore = 0n, unitsAfter] = [unitsOf(before.balance), unitsOf(after.balance)];
+  expect(unitsAfter).toBe(unitsBefore + 10_000n);
 });

@@ -307,7 +307,7 @@ describe("request keys", () => {
     }
     const balances = await bed.owner<{ sum: string }[]>`
       select sum(balance) from wallets where id in ${bed.owner(wallets.flat())}`;
-    expect(Number(balances[0]?.sum)).toBe(40 * roundsMax);
+    expect(balances[0]?.sum).toBe(`${40 * roundsMax}.0000`);
     // A deadlock would be survived by deciding again; it shows in the log.
     expect(messages).not.toContain("A group failed.");
   });

@@ -5,6 +5,7 @@ import { startTcpProxy, type TcpProxy } from "../../e2e/src/tcp-proxy.ts";
 import { CommandFault, type CommandOutcome } from "../src/command-outcome.ts";
 import { fund } from "../src/decide/command.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
+import { unitsOf } from "./model-units.ts";
 import {
   accepted,
   amountOf,
@@ -17,6 +18,7 @@ import {
 
 // What callers are told within, and what recovery may take: the contract promises three seconds.
 const promisedMs = 3_000;
+const one = unitsOf("1.0000");
 
 let bed: EngineBed;
 let proxy: TcpProxy;
@@ -43,10 +45,11 @@ afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
 });
 
-async function balance(): Promise<number> {
+/** In ten-thousandths. */
+async function balance(): Promise<bigint> {
   const [row] = await bed.owner<{ balance: string }[]>`
     select balance from wallets where id = ${alice}`;
-  return Number(row?.balance);
+  return unitsOf(row?.balance ?? "");
 }
 
 async function positions(): Promise<bigint> {
@@ -95,10 +98,10 @@ async function untilRecovered(): Promise<number> {
 test("an answer lost after the commit: the outcome is unknown, and the repeat finds it done", async () => {
   const before = await balance();
   expect(await whileCommitting("answer-lost", () => cutAll("answers"))).toBe("OUTCOME_UNKNOWN");
-  await expect.poll(balance).toBe(before + 1);
+  await expect.poll(balance).toBe(before + one);
   const again = await accepted(other, fund(alice, amountOf("1")), "answer-lost");
-  expect(await balance()).toBe(before + 1);
-  expect(Number(again.wallets[0]?.balance)).toBe(before + 1);
+  expect(await balance()).toBe(before + one);
+  expect(again.wallets.map((wallet) => unitsOf(wallet.balance))).toEqual([before + one]);
   // The engine knows that it knows nothing: its next command is decided on what is true now.
   expect(await reasonOf(submit(engine, fund(alice, amountOf("1"))))).toBe("ACCEPTED");
   expect(messages).not.toContain("A group lost a race.");
@@ -111,7 +114,7 @@ test("a connection cut while the call waits for a lock: acted once, though nobod
     expect(await whileCommitting(requestId, () => cutAll("both"))).toBe("OUTCOME_UNKNOWN");
     await accepted(other, fund(alice, amountOf("1")), requestId);
     await untilNobodyWrites();
-    expect(await balance()).toBe(before + 1);
+    expect(await balance()).toBe(before + one);
     expect(await positions()).toBe(events + 1n);
   }
 });
@@ -154,7 +157,7 @@ test("a database that hangs is told within three seconds, to those who queue beh
   expect(await untilRecovered()).toBeLessThan(promisedMs);
   await accepted(other, fund(alice, amountOf("1")), "frozen");
   await untilNobodyWrites();
-  expect(await balance()).toBe(before + 2);
+  expect(await balance()).toBe(before + 2n * one);
 });
 
 test("a row that somebody locks for long: nothing was done, and others are served after it", async () => {
@@ -167,7 +170,7 @@ test("a row that somebody locks for long: nothing was done, and others are serve
   expect(reason).toBe("DATABASE_UNAVAILABLE");
   expect(await balance()).toBe(before);
   await accepted(engine, fund(alice, amountOf("1")), "locked-long");
-  expect(await balance()).toBe(before + 1);
+  expect(await balance()).toBe(before + one);
 });
 
 test("connections cut again and again leave the process alive and each request done once", async () => {
@@ -185,7 +188,7 @@ test("connections cut again and again leave the process alive and each request d
   }
   stopCutting();
   await untilNobodyWrites();
-  expect(await balance()).toBe(before + requestsMax);
+  expect(await balance()).toBe(before + BigInt(requestsMax) * one);
 });
 
 function startCutting(): () => void {
