@@ -1,6 +1,4 @@
-import { v7 } from "uuid";
 import { expect, test } from "vitest";
-import { fund } from "../src/decide/command.ts";
 import {
   accepted,
   amountOf,
@@ -8,18 +6,15 @@ import {
   listeningLogger,
   submit,
   untilBlocked,
+  walletWith,
 } from "./test-engine.ts";
 
 test("the first reversals of two legs without a wallet in common, at once, are both remembered", async () => {
   await using bed = await createEngineBed();
   const { logger, messages } = listeningLogger();
   const [here, there] = [bed.replica(), bed.replica({ logger })];
-  const wallets = [v7(), v7(), v7(), v7()];
-  for (const walletId of wallets) {
-    await accepted(here, { kind: "createWallet", walletId, userId: "u", currency: "USD" });
-    await accepted(here, fund(walletId, amountOf("5")));
-  }
-  const [first = "", second = "", third = "", fourth = ""] = wallets;
+  const [first, second] = [await walletWith(here, "5"), await walletWith(here, "5")];
+  const [third, fourth] = [await walletWith(here, "5"), await walletWith(here, "5")];
   const amount = amountOf("2");
   const legs = [
     { from: { walletId: first }, to: { walletId: second }, amount },

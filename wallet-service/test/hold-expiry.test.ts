@@ -11,6 +11,7 @@ import {
   type EngineBed,
   quiet,
   submit,
+  walletWith,
 } from "./test-engine.ts";
 
 const holdCount = 600;
@@ -22,14 +23,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
-
-async function walletWith(engine: WalletEngine, money: string): Promise<string> {
-  const walletId = v7();
-  const create = { kind: "createWallet", walletId, userId: "alice", currency: "USD" } as const;
-  await accepted(engine, create);
-  await accepted(engine, fund(walletId, amountOf(money)));
-  return walletId;
-}
 
 async function place(engine: WalletEngine, walletId: string, lengthMs: number): Promise<string> {
   const holdId = v7();

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { v7 } from "uuid";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { startTcpProxy, type TcpProxy } from "../../e2e/src/tcp-proxy.ts";
 import { CommandFault, type CommandOutcome } from "../src/command-outcome.ts";
@@ -14,6 +13,7 @@ import {
   listeningLogger,
   submit,
   untilBlocked,
+  walletWith,
 } from "./test-engine.ts";
 
 // What callers are told within, and what recovery may take: the contract promises three seconds.
@@ -37,8 +37,7 @@ beforeAll(async () => {
   messages = listening.messages;
   engine = bed.replica({ databaseUrl: url.href, logger: listening.logger });
   other = bed.replica();
-  alice = v7();
-  await accepted(engine, { kind: "createWallet", walletId: alice, userId: "a", currency: "USD" });
+  alice = await walletWith(engine);
 });
 afterAll(async () => {
   await bed[Symbol.asyncDispose]();

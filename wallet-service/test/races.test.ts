@@ -5,7 +5,14 @@ import { type Command, fund, transfer } from "../src/decide/command.ts";
 import { formatAmount } from "../src/money.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
 import { type Books, openBooks } from "./books.ts";
-import { accepted, amountOf, createEngineBed, type EngineBed, submit } from "./test-engine.ts";
+import {
+  accepted,
+  amountOf,
+  createEngineBed,
+  type EngineBed,
+  submit,
+  walletWith,
+} from "./test-engine.ts";
 
 const rounds = inject("raceRounds");
 const roundsAtOnce = 20;
@@ -53,15 +60,8 @@ interface Race {
   readonly balances: Readonly<Record<string, string>>;
 }
 
-async function createWallet(): Promise<string> {
-  const walletId = v7();
-  await accepted(here, { kind: "createWallet", walletId, userId: "u", currency: "USD" });
-  return walletId;
-}
-
 async function prepare(): Promise<Start> {
-  const [payer, payee] = await Promise.all([createWallet(), createWallet()]);
-  await accepted(here, fund(payer, amountOf("15")));
+  const [payer, payee] = await Promise.all([walletWith(here, "15"), walletWith(here)]);
   const { transactionId } = await accepted(here, transfer(payer, payee, amountOf("5")));
   const holdId = v7();
   return { payer, payee, holdId, transactionId };

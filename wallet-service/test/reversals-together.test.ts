@@ -4,10 +4,12 @@ import { fund } from "../src/decide/command.ts";
 import {
   accepted,
   amountOf,
+  balanceOf,
   createEngineBed,
   type EngineBed,
   requestOf,
   submit,
+  walletWith,
 } from "./test-engine.ts";
 
 let bed: EngineBed;
@@ -19,8 +21,7 @@ afterAll(() => bed[Symbol.asyncDispose]());
 
 test("transactions of many groups are reversed together", async () => {
   const engine = bed.replica();
-  const walletId = v7();
-  await accepted(engine, { kind: "createWallet", walletId, userId: "alice", currency: "USD" });
+  const walletId = await walletWith(engine);
   const transactionIds: string[] = [];
   for (let turn = 1; turn <= 11; turn += 1) {
     const { transactionId } = await accepted(engine, fund(walletId, amountOf(String(turn))));
@@ -33,8 +34,7 @@ test("transactions of many groups are reversed together", async () => {
   );
   const outcomes = await Promise.all(engine.groupCommit.submit(requests, Infinity));
   expect(outcomes.filter((outcome) => "answer" in outcome)).toHaveLength(11);
-  const [wallet] = await bed.owner`select balance from wallets where id = ${walletId}`;
-  expect(wallet?.balance).toBe("0.0000");
+  expect(await balanceOf(bed, walletId)).toBe("0.0000");
   const unknown = { kind: "reverseTransaction", transactionId: v7(), legs: [] } as const;
   expect(await submit(engine, unknown)).toMatchObject({
     refusal: { reason: "TRANSACTION_NOT_FOUND" },

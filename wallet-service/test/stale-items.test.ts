@@ -2,7 +2,7 @@ import { v7 } from "uuid";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { InputReaders } from "../src/command-inputs.ts";
 import type { CommandOutcome } from "../src/command-outcome.ts";
-import { type Command, fund, transfer } from "../src/decide/command.ts";
+import { type Command, transfer } from "../src/decide/command.ts";
 import { formatAmount } from "../src/money.ts";
 import type { WalletEngine } from "../src/wallet-engine.ts";
 import { type Books, openBooks } from "./books.ts";
@@ -13,6 +13,7 @@ import {
   type EngineBed,
   submit,
   untilBlocked,
+  walletWith,
 } from "./test-engine.ts";
 
 let bed: EngineBed;
@@ -29,11 +30,8 @@ afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
-  [payer, payee] = [v7(), v7()];
-  for (const walletId of [payer, payee]) {
-    await accepted(engine, { kind: "createWallet", walletId, userId: "u", currency: "USD" });
-    await accepted(engine, fund(walletId, amountOf("100")));
-  }
+  payer = await walletWith(engine, "100");
+  payee = await walletWith(engine, "100");
 });
 
 /**

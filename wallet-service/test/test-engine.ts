@@ -4,11 +4,12 @@ import { migrate } from "@pelikuni/runtime/migrations";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
 import type { Logger } from "pino";
 import postgres from "postgres";
+import { v7 } from "uuid";
 import { expect } from "vitest";
 import { createTestDatabase } from "../../e2e/src/test-database.ts";
 import type { Request } from "../src/command-group.ts";
 import type { Answer, CommandOutcome } from "../src/command-outcome.ts";
-import type { Command, Rules } from "../src/decide/command.ts";
+import { type Command, fund, type Rules } from "../src/decide/command.ts";
 import { parseAmount } from "../src/money.ts";
 import { requestKey } from "../src/request-key.ts";
 import type { Details } from "../src/wallet.ts";
@@ -110,6 +111,26 @@ export async function accepted(
   const outcome = await submit(engine, command, requestId);
   if ("refusal" in outcome) throw new Error(`Refused: ${outcome.refusal.reason}`);
   return outcome.answer;
+}
+
+/** The creation of a wallet in USD. */
+export function creationOf(walletId: string): Command {
+  return { kind: "createWallet", walletId, userId: "alice", currency: "USD" };
+}
+
+/** Creates a wallet with money in it. */
+export async function walletWith(engine: WalletEngine, money = "0"): Promise<string> {
+  const walletId = v7();
+  await accepted(engine, creationOf(walletId));
+  if (money !== "0") await accepted(engine, fund(walletId, amountOf(money)));
+  return walletId;
+}
+
+/** What a wallet's row says, with four decimals. */
+export async function balanceOf(bed: EngineBed, walletId: string): Promise<string | undefined> {
+  const rows = await bed.owner<{ balance: string }[]>`
+    select balance from wallets where id = ${walletId}`;
+  return rows[0]?.balance;
 }
 
 /** An amount that the test knows to be one. */

@@ -1,19 +1,9 @@
-import { v7 } from "uuid";
 import { expect, test } from "vitest";
 import type { Request } from "../src/command-group.ts";
 import { fund, transfer } from "../src/decide/command.ts";
-import type { WalletEngine } from "../src/wallet-engine.ts";
-import { accepted, amountOf, createEngineBed } from "./test-engine.ts";
+import { amountOf, createEngineBed, walletWith } from "./test-engine.ts";
 
 const reports = 8;
-
-async function wallet(engine: WalletEngine, money: string): Promise<string> {
-  const walletId = v7();
-  const create = { kind: "createWallet", walletId, userId: "u", currency: "USD" } as const;
-  await accepted(engine, create);
-  await accepted(engine, fund(walletId, amountOf(money)));
-  return walletId;
-}
 
 /** A payment that a provider reports, at the version that the caller has seen. */
 function report(walletId: string, number: number, version?: bigint): Request {
@@ -25,9 +15,9 @@ test("payments reported again with the version seen are refused each, and keep n
   await using bed = await createEngineBed();
   const engine = bed.replica();
   const [walletId, from, to] = [
-    await wallet(engine, "1"),
-    await wallet(engine, "9"),
-    await wallet(engine, "9"),
+    await walletWith(engine, "1"),
+    await walletWith(engine, "9"),
+    await walletWith(engine, "9"),
   ];
   const numbers = Array.from({ length: reports }, (_, number) => number);
   const first = numbers.map((number) => report(walletId, number));
