@@ -35,6 +35,8 @@ export interface IdentityProvider extends AsyncDisposable {
   readonly jwksUrl: string;
   /** Its keys, of each algorithm the one that signs first. */
   readonly keys: readonly ProviderKey[];
+  /** With what one of its machines gets tokens. */
+  machineSecret(machine: string): string;
   /** A token for one of its machines: `sub` is the machine's id. */
   machineToken(machine: string, request?: TokenRequest): Promise<string>;
   /** A token for a user, who signs in as with a browser: `sub` is the user's id. */
@@ -88,15 +90,21 @@ export async function startIdentityProvider(
     await exited;
   }
 
+  function machineSecret(machine: string): string {
+    const secret = secrets.get(machine);
+    if (secret === undefined) throw new Error(`There is no machine "${machine}".`);
+    return secret;
+  }
+
   return {
     issuer,
     jwksUrl: `${issuer}/jwks`,
     get keys() {
       return keys;
     },
+    machineSecret,
     machineToken: async (machine, request) => {
-      const secret = secrets.get(machine);
-      if (secret === undefined) throw new Error(`There is no machine "${machine}".`);
+      const secret = machineSecret(machine);
       const fields = tokenFields(request);
       const grant = { grant_type: "client_credentials", client_id: machine, client_secret: secret };
       return await fetchToken(issuer, { ...grant, ...fields }, fields.scope);

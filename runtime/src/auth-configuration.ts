@@ -18,7 +18,8 @@ const algorithm = z.enum([
   "EdDSA",
 ]);
 
-const secureUrl = z
+/** A URL that nobody else on the network can answer for. */
+export const secureUrl = z
   .url()
   .refine(isSecure, "must begin with https://, or with http:// on this machine");
 
