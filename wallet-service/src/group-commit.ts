@@ -12,6 +12,7 @@ import {
   databaseUnavailable,
   internalFault,
 } from "./command-outcome.ts";
+import { createCommandQueue } from "./command-queue.ts";
 import { estimateEventBytes } from "./event-size.ts";
 import { asBeforeExecution, createGroupAttempts, type GroupAttemptParts } from "./group-attempt.ts";
 import type { GroupToCommit } from "./group-store.ts";
@@ -28,10 +29,17 @@ export interface GroupCommit extends AsyncDisposable {
    * Queues requests, all of them or none, in their order.
    *
    * @param expiresAtMs on the clock of `performance.now()`: a request not decided by then never runs
+   * @param caller whose they are, since callers take turns; empty for the service's own, and where
+   *   nobody has to say who he is
    * @returns an outcome each, in order; it rejects with a CommandFault
-   * @throws CommandFault OVERLOADED when the queue has no room for all of them
+   * @throws CommandFault OVERLOADED when the queue has no room for all of them, or the caller has
+   *   filled his share of it
    */
-  submit(requests: readonly Request[], expiresAtMs: number): Promise<CommandOutcome>[];
+  submit(
+    requests: readonly Request[],
+    expiresAtMs: number,
+    caller?: string,
+  ): Promise<CommandOutcome>[];
 }
 
 /** The parts that group commit is made of. */
@@ -52,8 +60,11 @@ interface Waiting extends Request, WaitingRequest {
   readonly expiresAtMs: number;
 }
 
-const eventsPerGroupMax = 4_096;
-const bytesPerGroupMax = 4 * 1024 * 1024;
+// With 128 of each caller a group takes some ten milliseconds: so long others wait, and again for
+// their own. It costs whoever sends more than that at once a sixth of his throughput meanwhile.
+const groupSize = { eventsMax: 4_096, bytesMax: 4 * 1024 * 1024, eventsPerCallerMax: 128 };
+// Nobody fills the queue alone.
+const queueSharePerCaller = 0.5;
 const commitAttemptsMax = 5;
 const lockedGroupsAfterLostRace = 8;
 // A group that tries again must leave its callers time to hear of a failure within three seconds.
@@ -63,37 +74,58 @@ const groupTimeoutMs = 2_600;
 export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   const { committer, readers, pool, repeated, cache, logger } = parts;
   const attempts = createGroupAttempts(parts);
-  let queue: Waiting[] = [];
+  const queue = createCommandQueue<Waiting>(groupSize, (request) => {
+    return estimateEventBytes(request, request.inputs.items);
+  });
+  const callerMax = parts.queueLengthMax * queueSharePerCaller;
+  const unansweredOf = new Map<string, number>();
   let unanswered = 0;
   let lockedGroupsLeft = 0;
   let running: Promise<void> | undefined;
 
-  function submit(requests: readonly Request[], expiresAtMs: number): Promise<CommandOutcome>[] {
-    if (unanswered + requests.length > parts.queueLengthMax) {
+  function submit(
+    requests: readonly Request[],
+    expiresAtMs: number,
+    caller = "",
+  ): Promise<CommandOutcome>[] {
+    const { length: count } = requests;
+    const own = unansweredOf.get(caller) ?? 0;
+    if (unanswered + count > parts.queueLengthMax || (caller !== "" && own + count > callerMax)) {
       const message = `${unanswered} commands are waiting already; nothing was done.`;
       throw new CommandFault("OVERLOADED", message);
     }
-    unanswered += requests.length;
+    countUnanswered(caller, count);
     const waiting: (Request & WaitingRequest)[] = [];
     const outcomes = requests.map((request) => {
       const outcome = new Promise<CommandOutcome>((resolve, reject) => {
         waiting.push({ ...request, resolve, reject });
       });
-      return outcome.finally(() => {
-        unanswered -= 1;
-      });
+      return outcome.finally(() => countUnanswered(caller, -1));
     });
-    enqueue(waiting, expiresAtMs);
+    enqueue(waiting, expiresAtMs, caller);
     return outcomes;
   }
 
+  function countUnanswered(caller: string, more: number): void {
+    unanswered += more;
+    if (caller === "") return;
+    const own = (unansweredOf.get(caller) ?? 0) + more;
+    if (own === 0) unansweredOf.delete(caller);
+    else unansweredOf.set(caller, own);
+  }
+
   /** Queues requests in their order, once the states that all of them need are there. */
-  function enqueue(waiting: readonly (Request & WaitingRequest)[], expiresAtMs: number): void {
+  function enqueue(
+    waiting: readonly (Request & WaitingRequest)[],
+    expiresAtMs: number,
+    caller: string,
+  ): void {
     const push = (inputs: readonly CommandInputs[]): void => {
-      for (const [index, request] of waiting.entries()) {
-        const read = inputs[index];
-        if (read !== undefined) queue.push({ ...request, inputs: read, expiresAtMs });
-      }
+      const read = waiting.flatMap((request, index) => {
+        const own = inputs[index];
+        return own === undefined ? [] : [{ ...request, inputs: own, expiresAtMs }];
+      });
+      queue.push(caller, read, performance.now());
       running ??= run();
     };
     const inputs = readInputs(
@@ -124,15 +156,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   }
 
   function takeGroup(): Waiting[] {
-    let bytes = 0;
-    let count = 0;
-    for (const request of queue) {
-      bytes += estimateEventBytes(request, request.inputs.items);
-      if (count === eventsPerGroupMax || (count > 0 && bytes > bytesPerGroupMax)) break;
-      count += 1;
-    }
-    const taken = queue.splice(0, count);
     const nowMs = performance.now();
+    const taken = queue.takeGroup(nowMs);
     const inTime = taken.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
     for (const late of taken.filter(({ expiresAtMs }) => expiresAtMs <= nowMs)) {
       const message = "The deadline passed before the command was decided; nothing was done.";
@@ -231,9 +256,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     } else rejectAll(group, databaseUnavailable(error));
     // Who waits behind a database that is away would only learn the same, later.
     if (error.away) {
-      const waitedInVain = queue;
-      queue = [];
-      rejectAll(waitedInVain, databaseUnavailable(error));
+      rejectAll(queue.takeAll(), databaseUnavailable(error));
     }
   }
 
