@@ -4,6 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { authSchema } from "@pelikuni/runtime/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { rpcLimitsSchema, startRpcServer } from "@pelikuni/runtime/rpc-server";
 
@@ -40,6 +41,7 @@ const server = await startRpcServer({
   grpc: { host: "127.0.0.1", port: 0 },
   http: { host: "127.0.0.1", port: 0, corsOrigins: [] },
   limits: rpcLimitsSchema.parse({}),
+  access: { auth: authSchema.parse({}) },
   logger: createLogger("empty", { level: "warn", format: "json" }),
 });
 process.stdout.write(`port ${server.grpcPort}\n`);

@@ -119,7 +119,14 @@ export function refusalOfRpc(error: ConnectError, terms: RefusalTerms = {}): Res
   }));
   const [first] = errors;
   const detail = first === undefined ? error.rawMessage : sentence(first);
-  return new RestRefusal(status, { reason, detail, errors, headers: retryAfter(error, reason) });
+  const headers = { ...retryAfter(error, reason), ...challenge(error) };
+  return new RestRefusal(status, { reason, detail, errors, headers });
+}
+
+/** How to say who calls (RFC 6750, section 3), where that is what is wrong. */
+function challenge(error: ConnectError): Record<string, string> {
+  const text = error.metadata.get("www-authenticate");
+  return text === null ? {} : { "WWW-Authenticate": text };
 }
 
 /** Fields of the contract that REST knows under another name. */

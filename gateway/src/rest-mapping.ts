@@ -12,8 +12,10 @@ import type { HoldBody } from "./hold-schema.ts";
 import type { PostedBody, ReversalBody } from "./transaction-schema.ts";
 import type { WalletBody, WholeWalletBody } from "./wallet-schema.ts";
 
-/** A wallet as REST shows it. */
+/** A wallet as REST shows it: without its state where the caller may not read it. */
 export function walletBody(wallet: Wallet | undefined): WalletBody {
+  const shown = answered(wallet);
+  if (!isShown(shown)) return { id: shown.id, currency: shown.currency };
   const {
     id,
     userId,
@@ -25,7 +27,7 @@ export function walletBody(wallet: Wallet | undefined): WalletBody {
     version,
     createTime,
     updateTime,
-  } = answered(wallet);
+  } = shown;
   return {
     id,
     user_id: userId,
@@ -104,6 +106,16 @@ export function reversedLegBody({ index, amount }: ReversedLeg): ReversalBody["l
 /** The ETag of a wallet: its version in double quotes. */
 export function walletTag(wallet: Wallet | undefined): string {
   return `"${answered(wallet).version}"`;
+}
+
+/** The header with a wallet's ETag, where its caller may read the wallet. */
+export function walletTagHeader(wallet: Wallet | undefined): { ETag?: string } {
+  return isShown(answered(wallet)) ? { ETag: walletTag(wallet) } : {};
+}
+
+/** Whether an answer shows the state of a wallet: every wallet has a user. */
+function isShown({ userId }: Wallet): boolean {
+  return userId !== "";
 }
 
 /** The headers that every committed mutation answers. */

@@ -110,6 +110,8 @@ export const link = {
 };
 
 const problemMeanings = {
+  401: "UNAUTHENTICATED: no token or API key, or one that is refused: detail says why.",
+  403: "PERMISSION_DENIED: the caller lacks a scope, which detail names.",
   400: "A field breaks its rule, or the state of the wallets does not allow it: see reason.",
   404: "WALLET_NOT_FOUND, HOLD_NOT_FOUND or TRANSACTION_NOT_FOUND.",
   409: "VERSION_CONFLICT: a wallet has another version than expected_versions say.",
@@ -127,6 +129,9 @@ const problemMeanings = {
     "what has an Idempotency-Key, may be repeated, after Retry-After's seconds if it is there.",
   504: "DEADLINE_EXCEEDED: the outcome is unknown; repeat with the same Idempotency-Key.",
 } as const;
+
+/** What may be answered by any route that calls a service. */
+const everywhere = [401, 403] as const;
 
 type ProblemStatus = keyof typeof problemMeanings;
 
@@ -155,7 +160,7 @@ export interface JsonResponse<Schema extends TSchema> {
 export function problems(...statuses: readonly ProblemStatus[]): Record<string, object> {
   const content = { "application/problem+json": { schema: problemReference } };
   return Object.fromEntries(
-    statuses.map((status) => {
+    [...everywhere, ...statuses].map((status) => {
       const description = `${STATUS_CODES[status]}. ${problemMeanings[status]}`;
       return [status, { description, content }];
     }),

@@ -45,7 +45,8 @@ export function rpcCaller(transport: Transport, limits: CallLimits): CallRpc {
       const leftMs = limits.request_timeout_ms - (performance.now() - startedAt);
       // Connect's protocol knows whole milliseconds alone.
       const timeoutMs = Math.max(1, Math.ceil(leftMs));
-      const response = await transport.unary(method, signal, timeoutMs, undefined, input);
+      const header = credentialsOf(reply);
+      const response = await transport.unary(method, signal, timeoutMs, header, input);
       return response.message;
     };
     const keyed = reply.request.headers["idempotency-key"] !== undefined;
@@ -63,6 +64,12 @@ export function rpcCaller(transport: Transport, limits: CallLimits): CallRpc {
     }
     return call();
   };
+}
+
+/** What says who calls: the services behind the gateway look at it, the gateway does not. */
+export function credentialsOf({ request }: FastifyReply): Record<string, string> | undefined {
+  const { authorization } = request.headers;
+  return authorization === undefined ? undefined : { authorization };
 }
 
 /** The delay that an error asks for before a repetition; infinite when it forbids one. */

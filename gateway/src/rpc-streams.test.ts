@@ -6,6 +6,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import { authSchema } from "@pelikuni/runtime/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { rpcError } from "@pelikuni/runtime/rpc-errors";
 import { rpcLimitsSchema, rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
@@ -63,6 +64,7 @@ async function start(getStatement: Statement, gatewayLogger = logger): Promise<G
     grpc: { host: "127.0.0.1", port: 0 },
     http: { host: "127.0.0.1", port: 0, corsOrigins: [] },
     limits: rpcLimitsSchema.parse({}),
+    access: { auth: authSchema.parse({}) },
     logger,
   });
   const history_service_address = `127.0.0.1:${history.grpcPort}`;

@@ -9,6 +9,7 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { Logger } from "@pelikuni/runtime/logger";
 import type { FastifyReply } from "fastify";
 import { clientSignals } from "./client-signals.ts";
+import { credentialsOf } from "./rpc-calls.ts";
 
 /**
  * Opens a stream on behalf of an HTTP request, cancelled when its client is gone. Resolves once the
@@ -38,7 +39,7 @@ export function rpcStreamer(
         method,
         signal,
         undefined,
-        undefined,
+        credentialsOf(reply),
         justOne<MessageInitShape<typeof method.input>>(input),
       );
       const messages = response.message[Symbol.asyncIterator]();

@@ -2,7 +2,7 @@ import { FreezeScope, WalletService } from "@pelikuni/gen/wallet/v1/wallet_servi
 import type { RestServer } from "./http-server.ts";
 import { longBodyBytesMax } from "./mutation-parts.ts";
 import { amountText, conditions, detailsOf, sideOf } from "./request-mapping.ts";
-import { receiptHeaders, walletBody, walletTag, wholeWalletBody } from "./rest-mapping.ts";
+import { receiptHeaders, walletBody, walletTagHeader, wholeWalletBody } from "./rest-mapping.ts";
 import type { CallRpc } from "./rpc-calls.ts";
 import * as rest from "./wallet-life-schema.ts";
 
@@ -20,7 +20,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
       ...conditions(headers),
       ...detailsOf({ reference, description }),
     });
-    reply.header("ETag", walletTag(answer.wallet)).headers(receiptHeaders(answer.receipt));
+    reply.headers(walletTagHeader(answer.wallet)).headers(receiptHeaders(answer.receipt));
     return wholeWalletBody(answer);
   });
 
@@ -33,7 +33,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
       ...conditions(headers),
       ...detailsOf(body),
     });
-    reply.header("ETag", walletTag(wallet)).headers(receiptHeaders(receipt));
+    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
     return walletBody(wallet);
   });
 
@@ -45,7 +45,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
       ...conditions(headers),
       ...detailsOf(body),
     });
-    reply.header("ETag", walletTag(wallet)).headers(receiptHeaders(receipt));
+    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
     return walletBody(wallet);
   });
 
@@ -60,7 +60,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
       ...detailsOf(body),
     });
     const [closed] = wallets;
-    reply.header("ETag", walletTag(closed)).headers(receiptHeaders(receipt));
+    reply.headers(walletTagHeader(closed)).headers(receiptHeaders(receipt));
     return walletBody(closed);
   });
 }

@@ -8,6 +8,7 @@ import {
   receiptHeaders,
   walletBody,
   walletTag,
+  walletTagHeader,
   wholeWalletBody,
 } from "./rest-mapping.ts";
 import type { CallRpc } from "./rpc-calls.ts";
@@ -24,7 +25,7 @@ export function registerWalletRoutes(app: RestServer, call: CallRpc): void {
       requestId: headers["idempotency-key"] ?? "",
       ...detailsOf(body),
     });
-    const location = { Location: `/wallets/${wallet?.id}`, ETag: walletTag(wallet) };
+    const location = { Location: `/wallets/${wallet?.id}`, ...walletTagHeader(wallet) };
     reply.code(201).headers(location).headers(receiptHeaders(receipt));
     return walletBody(wallet);
   });
@@ -65,7 +66,7 @@ export function registerWalletRoutes(app: RestServer, call: CallRpc): void {
       ...conditions(request.headers),
       ...detailsOf(request.body),
     });
-    reply.header("ETag", walletTag(wallet)).headers(receiptHeaders(receipt));
+    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
     return walletBody(wallet);
   });
 
@@ -90,7 +91,7 @@ export function registerWalletRoutes(app: RestServer, call: CallRpc): void {
       ...conditions(request.headers),
       ...detailsOf(request.body),
     });
-    reply.header("ETag", walletTag(wallet)).headers(receiptHeaders(receipt));
+    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
     return walletBody(wallet);
   });
 }

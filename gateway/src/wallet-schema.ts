@@ -27,28 +27,37 @@ const userId = Type.String({
   examples: ["alice"],
 });
 
-/** A wallet as REST shows it. */
 const walletFields = {
   id: Type.String({ format: "uuid", description: "UUIDv7 in lower case." }),
-  user_id: Type.String({ description: "The owner, 1 to 100 characters." }),
+  user_id: Type.Optional(Type.String({ description: "The owner, 1 to 100 characters." })),
   currency: Type.String({ description: "The wallet's only currency.", examples: ["USD"] }),
-  balance: decimal("All the money in the wallet, with four decimals."),
-  held: decimal("The part of the balance that is set aside, with four decimals."),
-  available: decimal("What can be spent: balance - held, with four decimals."),
-  status: Type.String({
-    description:
-      "ACTIVE: money moves in and out; FROZEN_OUTGOING: only in; FROZEN: not at all; CLOSED: never again.",
-    examples: ["ACTIVE"],
-  }),
-  version: Type.Integer({ description: "0 at creation, one more with every change." }),
-  create_time: Type.String({ format: "date-time", description: "UTC, milliseconds." }),
-  update_time: Type.String({ format: "date-time", description: "UTC, milliseconds." }),
+  balance: Type.Optional(decimal("All the money in the wallet, with four decimals.")),
+  held: Type.Optional(decimal("The part of the balance that is set aside, with four decimals.")),
+  available: Type.Optional(decimal("What can be spent: balance - held, with four decimals.")),
+  status: Type.Optional(
+    Type.String({
+      description:
+        "ACTIVE: money moves in and out; FROZEN_OUTGOING: only in; FROZEN: not at all; CLOSED: never again.",
+      examples: ["ACTIVE"],
+    }),
+  ),
+  version: Type.Optional(
+    Type.Integer({ description: "0 at creation, one more with every change." }),
+  ),
+  create_time: Type.Optional(
+    Type.String({ format: "date-time", description: "UTC, milliseconds." }),
+  ),
+  update_time: Type.Optional(
+    Type.String({ format: "date-time", description: "UTC, milliseconds." }),
+  ),
 };
 
 /** A wallet as REST shows it. */
 export const walletSchema = Type.Object(walletFields, {
   $id: "Wallet",
-  description: "A wallet holds a balance of one currency for one user.",
+  description:
+    "A wallet holds a balance of one currency for one user. Only id and currency are shown of a " +
+    "wallet that the caller may not read, such as the one that he pays.",
 });
 
 /** A wallet as REST shows it. */

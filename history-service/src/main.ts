@@ -1,3 +1,4 @@
+import { authSchema } from "@pelikuni/runtime/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
@@ -11,6 +12,7 @@ await runUntilSignal({
   start: (logger) =>
     startHistoryService({
       configuration: loadConfiguration("history_service", historyServiceSchema),
+      auth: loadConfiguration("auth", authSchema),
       kafka: loadConfiguration("kafka", kafkaSchema),
       logger,
     }),

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { HistoryService as Contract } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { type AuthConfiguration, authSchema } from "@pelikuni/runtime/auth-configuration";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
@@ -42,6 +43,8 @@ export interface HistoryService extends AsyncDisposable {
 /** What the history-service is made of. */
 export interface HistoryServiceOptions {
   readonly configuration: HistoryServiceConfiguration;
+  /** Who may call; left out: whoever reaches the ports, which must be on this machine. */
+  readonly auth?: AuthConfiguration;
   readonly logger: Logger;
   /** Where Kafka is; needed when it is the source. */
   readonly kafka?: KafkaConfiguration;
@@ -138,7 +141,7 @@ function reachWalletService(
 
 async function serve(
   parts: HistoryRpcParts,
-  { configuration, logger }: HistoryServiceOptions,
+  { configuration, auth = authSchema.parse({}), logger, now = Date.now }: HistoryServiceOptions,
 ): Promise<RpcServer> {
   const { grpc, http, limits } = configuration;
   try {
@@ -150,6 +153,7 @@ async function serve(
       grpc,
       http: { host: http.host, port: http.port, corsOrigins: http.cors_origins },
       limits,
+      access: { auth, now },
       logger,
     });
   } catch (error) {

@@ -196,6 +196,10 @@ function beginCall(
       const { sslPeerCertificate } = grpcCall.getAuthContext();
       return sslPeerCertificate === undefined ? [] : namesIn(sslPeerCertificate);
     },
+    readAuthorization: () => {
+      const values = grpcCall.metadata.get("authorization");
+      return values.length === 0 ? undefined : values.join(", ");
+    },
   });
   grpcCall.once("cancelled", () => {
     if (!call.finished) call.abort(call.timeoutMs() <= 0 ? deadlineExceeded() : callCanceled());

@@ -14,6 +14,8 @@ export interface RpcCallOptions {
   readonly deadlineAt: number;
   /** Makes the request's headers; called at most once, and only when somebody looks at them. */
   readonly readHeader: () => Headers;
+  /** Reads the request's Authorization header alone, without making the others. */
+  readonly readAuthorization?: () => string | undefined;
   readonly contextValues?: ContextValues | undefined;
   /** Tells the names of the peer's certificate, only when somebody looks at them. */
   readonly readPeerNames?: () => readonly string[];
@@ -69,6 +71,13 @@ export class RpcCall implements HandlerContext {
   get requestHeader(): Headers {
     this.#requestHeader ??= this.#options.readHeader();
     return this.#requestHeader;
+  }
+
+  /** The request's Authorization header; several ones are joined by commas. */
+  get authorization(): string | undefined {
+    const { readAuthorization } = this.#options;
+    if (readAuthorization !== undefined) return readAuthorization();
+    return this.requestHeader.get("authorization") ?? undefined;
   }
 
   get responseHeader(): Headers {

@@ -157,9 +157,14 @@ class LazyResponse implements UnaryResponse {
   }
 }
 
+/** The call behind a request that came by gRPC, or inside the process. */
+export function rpcCallOf(request: AnyRequest): RpcCall | undefined {
+  return "call" in request && request.call instanceof RpcCall ? request.call : undefined;
+}
+
 function callOf(request: AnyRequest): RpcCall {
-  const whole = "call" in request && "header" in request;
-  if (whole && request.call instanceof RpcCall) return request.call;
+  const call = "header" in request ? rpcCallOf(request) : undefined;
+  if (call !== undefined) return call;
   throw new Error(`An interceptor of ${request.method.name} dropped parts of the request`);
 }
 

@@ -9,6 +9,9 @@ import {
 } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { type AuthConfiguration, assertNotExposed } from "./auth-configuration.ts";
+import { createAuthentication, type FindApiKey } from "./authentication.ts";
+import { createAuthorization, type Ownership } from "./authorization.ts";
 import type { ServerTls } from "./certificates.ts";
 import { openGrpcPort } from "./grpc-port.ts";
 import { openHttpPort } from "./http-port.ts";
@@ -118,7 +121,19 @@ export interface RpcServerOptions {
     readonly corsOrigins: readonly string[];
   };
   readonly limits: RpcLimits;
+  readonly access: AccessOptions;
   readonly logger: Logger;
+}
+
+/** Who may call what. */
+export interface AccessOptions {
+  readonly auth: AuthConfiguration;
+  /** Needed where API keys are accepted. */
+  readonly findApiKey?: FindApiKey;
+  /** Whose things are, for rules that name a wallet or a hold. */
+  readonly ownership?: Ownership;
+  /** The wall clock, milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /**
@@ -146,19 +161,28 @@ interface Port {
 /**
  * Serves implementations over gRPC, over HTTP and inside the process, through the same checks and
  * limits.
- * @throws PortTakenError when a port is in use; OperatorError when a certificate cannot be used
+ * @throws PortTakenError when a port is in use; OperatorError when a certificate cannot be used, or
+ *   everybody could move money
  */
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const { limits, logger } = options;
+  const { auth, ownership } = options.access;
+  assertNotExposed(auth, [options.grpc.host, options.http.host]);
   const guard = createRpcGuard(limits, logger);
   const { descriptorSet } = options;
   const contract = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSet));
   const services = options.services.map(({ spec }) => spec);
-  const validation = createValidationInterceptor(
-    contract,
-    services.map(({ service }) => service),
-  );
-  const interceptors = [guard.interceptor, validation];
+  const descriptors = services.map(({ service }) => service);
+  const validation = createValidationInterceptor(contract, descriptors);
+  const authorization = createAuthorization(descriptors, ownership, logger);
+  const authentication = createAuthentication({ ...options.access, logger });
+  const interceptors = [
+    guard.interceptor,
+    authentication.interceptor,
+    authorization.scopes,
+    validation,
+    authorization.owners,
+  ];
   const common = { ...limits, services, interceptors, logger };
   const tls = {
     grpc: preparePortTls(options.grpc, "grpc", logger),
@@ -175,13 +199,17 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     routes,
   }).catch((error) => {
     grpc.cut();
+    authentication[Symbol.dispose]();
     throw error;
   });
   return {
     grpcPort: grpc.port,
     httpPort: http.port,
     transport: createInProcessTransport(common),
-    [Symbol.asyncDispose]: () => stop(guard, [grpc, http]),
+    [Symbol.asyncDispose]: async () => {
+      await stop(guard, [grpc, http]);
+      authentication[Symbol.dispose]();
+    },
   };
 }
 

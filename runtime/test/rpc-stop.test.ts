@@ -8,6 +8,7 @@ import {
 import { GetWalletResponseSchema } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { pino } from "pino";
 import { expect, test } from "vitest";
+import { authSchema } from "../src/auth-configuration.ts";
 import { PortTakenError } from "../src/port.ts";
 import { rpcLimitsSchema, startRpcServer } from "../src/rpc-server.ts";
 import { createGrpcTransport } from "../src/rpc-transport.ts";
@@ -108,6 +109,7 @@ async function start(grpcPort: number, httpPort: number) {
     grpc: { host: "127.0.0.1", port: grpcPort },
     http: { host: "127.0.0.1", port: httpPort, corsOrigins: [] },
     limits: rpcLimitsSchema.parse({}),
+    access: { auth: authSchema.parse({}) },
     logger: pino({ level: "silent" }),
   });
 }

@@ -10,6 +10,7 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { authSchema } from "../src/auth-configuration.ts";
 import type { ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
 import {
@@ -66,6 +67,7 @@ export async function startTestServer(options: {
     grpc: { host: "127.0.0.1", port: 0, tls },
     http: { host: "127.0.0.1", port: 0, tls, corsOrigins: [corsOrigin] },
     limits: rpcLimitsSchema.parse(options.limits),
+    access: { auth: authSchema.parse({}) },
     logger: createLogger(
       "test",
       { level: "warn", format: "json" },

@@ -1,3 +1,4 @@
+import { authSchema } from "@pelikuni/runtime/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
@@ -11,6 +12,7 @@ await runUntilSignal({
   start: (logger) =>
     startWalletService({
       configuration: loadConfiguration("wallet_service", walletServiceSchema),
+      auth: loadConfiguration("auth", authSchema),
       kafka: loadConfiguration("kafka", kafkaSchema),
       logger,
     }),

@@ -16,7 +16,8 @@ const lengthBytes = 4;
 /**
  * The key of a request, with the fingerprint of what it asks for.
  *
- * @param principal who calls; empty until there is authentication
+ * @param principal who calls: one caller's request_ids never meet another's; empty: whoever, where no
+ *   authentication is configured
  */
 export function requestKey(
   principal: string,

@@ -18,6 +18,7 @@ import { startRequestKeyCleanup } from "./request-key-cleanup.ts";
 import { walletRpc } from "./rpc/wallet-rpc.ts";
 import { rulesOf } from "./rules.ts";
 import { createWalletEngine } from "./wallet-engine.ts";
+import { createWalletOwnership } from "./wallet-ownership.ts";
 import {
   type WalletServiceConfiguration,
   walletServiceSchema,
@@ -41,17 +42,18 @@ const migrationsDirectory = path.resolve(import.meta.dirname, "../migrations");
 /**
  * Starts the wallet-service: brings the schema up to date where it may, then serves.
  *
+ * @param options.auth who may call; left out: whoever reaches the ports, which must be on this machine
  * @param options.kafka where events are published; without brokers, or left out: nowhere
  * @param options.now the wall clock, milliseconds since 1970
  */
 export async function startWalletService(options: {
   readonly configuration: WalletServiceConfiguration;
-  readonly kafka?: KafkaConfiguration;
   readonly auth?: AuthConfiguration;
+  readonly kafka?: KafkaConfiguration;
   readonly logger: Logger;
   readonly now?: () => number;
 }): Promise<WalletService> {
-  const { configuration, kafka, auth = authSchema.parse({}), logger, now = Date.now } = options;
+  const { configuration, auth = authSchema.parse({}), kafka, logger, now = Date.now } = options;
   await prepareSchema(configuration.database, migrationsDirectory, logger);
   return await buildWithResources(async (resources) => {
     const engine = createWalletEngine(
@@ -81,7 +83,8 @@ export async function startWalletService(options: {
       resources.use(startJournalRelay({ ...engine, kafka: used, logger }));
     }
     const { currencies, accounts } = configuration;
-    const handlers = walletRpc({ ...engine, currencies, accounts, newId: v7 });
+    const ownership = createWalletOwnership(engine.readers);
+    const handlers = walletRpc({ ...engine, currencies, accounts, newId: v7, ownership });
     const descriptorSet = await readFile(
       fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
     );
@@ -98,6 +101,7 @@ export async function startWalletService(options: {
           corsOrigins: configuration.http.cors_origins,
         },
         limits: configuration.limits,
+        access: { auth, findApiKey: apiKeys.lookup.find, ownership, now },
         logger,
       }).catch((error: unknown) => {
         throw withPortSetting(error, "WALLET_SERVICE", configuration.grpc.port);

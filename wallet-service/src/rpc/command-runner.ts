@@ -1,5 +1,6 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Details as DetailsOnWire } from "@pelikuni/gen/wallet/v1/wallet_pb";
+import { type Caller, callerOf, principalOf } from "@pelikuni/runtime/caller";
 import type { Request } from "../command-group.ts";
 import { type Answer, CommandFault, type CommandOutcome } from "../command-outcome.ts";
 import type { Command } from "../decide/command.ts";
@@ -8,6 +9,7 @@ import { type Amount, parseAmount } from "../money.ts";
 import { requestKey } from "../request-key.ts";
 import type { Details } from "../wallet.ts";
 import { faultError, refusalError } from "../wallet-errors.ts";
+import { type ShownAnswer, shownAnswer } from "./messages.ts";
 
 /** What every mutation carries beside its command. */
 export interface CallerInput {
@@ -17,17 +19,17 @@ export interface CallerInput {
 
 /** Runs commands for handlers. */
 export interface CommandRunner {
-  /** @throws ConnectError for a command that is refused, or has no outcome */
-  run(command: Command, input: CallerInput, context: HandlerContext): Promise<Answer>;
+  /**
+   * @returns the answer as its caller may see it
+   * @throws ConnectError for a command that is refused, or has no outcome
+   */
+  run(command: Command, input: CallerInput, context: HandlerContext): Promise<ShownAnswer>;
   /** Runs requests in their order; those that fail do not keep the others from running. */
   runAll(
     requests: readonly Request[],
     context: HandlerContext,
   ): Promise<(CommandOutcome | CommandFault)[]>;
 }
-
-// Until there is authentication every caller is the same one.
-const principal = "";
 
 /** Creates the runner over the queue. */
 export function createCommandRunner(groupCommit: GroupCommit): CommandRunner {
@@ -48,18 +50,23 @@ export function createCommandRunner(groupCommit: GroupCommit): CommandRunner {
   return {
     runAll,
     async run(command, input, context) {
-      const request = requestOf(command, input);
+      const caller = callerOf(context);
+      const request = requestOf(command, input, caller);
       const [outcome] = await runAll([request], context);
-      return answerOf(outcome, request);
+      return shownAnswer(answerOf(outcome, request), caller);
     },
   };
 }
 
 /** The request of a command, with its key. */
-export function requestOf(command: Command, { requestId, details: sent }: CallerInput): Request {
+export function requestOf(
+  command: Command,
+  { requestId, details: sent }: CallerInput,
+  caller: Caller,
+): Request {
   const details = detailsOf(sent);
-  const key = requestId === "" ? undefined : requestKey(principal, requestId, command, details);
-  return { command, details, requestId, requestKey: key };
+  const key = requestId && requestKey(principalOf(caller), requestId, command, details);
+  return { command, caller, details, requestId, ...(key && { requestKey: key }) };
 }
 
 /** Details that say nothing are none: whether a caller sends them makes no difference. */

@@ -7,7 +7,7 @@ import { listHolds } from "../hold-store.ts";
 import type { HoldStatus } from "../wallet.ts";
 import { refusalError } from "../wallet-errors.ts";
 import { type CommandRunner, trusted } from "./command-runner.ts";
-import { holdMessage, receiptOf, sideOf, walletMessage } from "./messages.ts";
+import { holdMessage, sideOf } from "./messages.ts";
 import { orUnavailable, readPage } from "./reads.ts";
 import type { WalletRpcParts } from "./wallet-rpc.ts";
 
@@ -30,7 +30,7 @@ export function holdRpc(parts: WalletRpcParts, { run }: CommandRunner): Handlers
     async placeHold(message, context) {
       const { amount, expireTime, expectedVersion } = message;
       const walletId = message.walletId.toLowerCase();
-      const answer = await run(
+      const { receipt, wallet, items } = await run(
         {
           kind: "placeHold",
           holdId: parts.newId(),
@@ -42,16 +42,12 @@ export function holdRpc(parts: WalletRpcParts, { run }: CommandRunner): Handlers
         message,
         context,
       );
-      return {
-        receipt: receiptOf(answer),
-        hold: holdMessage(answer.items.hold),
-        wallet: walletMessage(answer.wallets[0]),
-      };
+      return { receipt, hold: holdMessage(items.hold), wallet };
     },
 
     async captureHold(message, context) {
       const { holdId, payments, keepRemaining, expectedVersion } = message;
-      const answer = await run(
+      const { receipt, wallets, items } = await run(
         {
           kind: "captureHold",
           holdId: holdId.toLowerCase(),
@@ -62,16 +58,12 @@ export function holdRpc(parts: WalletRpcParts, { run }: CommandRunner): Handlers
         message,
         context,
       );
-      return {
-        receipt: receiptOf(answer),
-        hold: holdMessage(answer.items.hold),
-        wallets: answer.wallets.map(walletMessage),
-      };
+      return { receipt, hold: holdMessage(items.hold), wallets };
     },
 
     async releaseHold(message, context) {
       const { holdId, expectedVersion } = message;
-      const answer = await run(
+      const { receipt, wallet, items } = await run(
         {
           kind: "releaseHold",
           holdId: holdId.toLowerCase(),
@@ -81,15 +73,12 @@ export function holdRpc(parts: WalletRpcParts, { run }: CommandRunner): Handlers
         message,
         context,
       );
-      return {
-        receipt: receiptOf(answer),
-        hold: holdMessage(answer.items.hold),
-        wallet: walletMessage(answer.wallets[0]),
-      };
+      return { receipt, hold: holdMessage(items.hold), wallet };
     },
 
-    async getHold({ holdId }) {
-      const hold = await orUnavailable(parts.readers.holds.read(holdId.toLowerCase()));
+    async getHold(message) {
+      const holdId = message.holdId.toLowerCase();
+      const hold = await orUnavailable(parts.readers.holds.read(holdId));
       if (hold === undefined) throw refusalError({ reason: "HOLD_NOT_FOUND", holdId });
       return { hold: holdMessage(hold) };
     },

@@ -7,23 +7,45 @@ import type {
   WalletSettingsSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { ReceiptSchema } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { type Caller, mayReadOf } from "@pelikuni/runtime/caller";
 import type { Answer, AnsweredWallet } from "../command-outcome.ts";
 import { formatAmount, subtract, zero } from "../money.ts";
 import type { HoldState, Side } from "../wallet.ts";
 import { holdStatusOnWire, statusOnWire } from "../wallet-event-bytes.ts";
 import type { WalletSettings } from "../wallet-events.ts";
 
-/** The receipt of an answer. */
-export function receiptOf(answer: Answer): MessageInitShape<typeof ReceiptSchema> {
+/** An answer as the contract shows it to a caller. */
+export interface ShownAnswer {
+  readonly receipt: MessageInitShape<typeof ReceiptSchema>;
+  /** In the order in which the legs name them first. */
+  readonly wallets: MessageInitShape<typeof WalletSchema>[];
+  /** The first of them. */
+  readonly wallet: MessageInitShape<typeof WalletSchema>;
+  readonly items: Answer["items"];
+}
+
+/** The scope with which a caller reads everybody's wallets. */
+const readScope = "wallets:read";
+
+/** An answer without the state of wallets that the caller may not read. */
+export function shownAnswer(answer: Answer, caller: Caller): ShownAnswer {
+  const wallets = answer.wallets.map((wallet) =>
+    mayReadOf(caller, readScope, wallet.userId)
+      ? walletMessage(wallet)
+      : { id: wallet.id, currency: wallet.currency },
+  );
+  const [wallet] = wallets;
+  if (wallet === undefined) throw new Error("An answer lacks its wallet.");
+  return { receipt: receiptOf(answer), wallets, wallet, items: answer.items };
+}
+
+function receiptOf(answer: Answer): MessageInitShape<typeof ReceiptSchema> {
   const { transactionId, position, occurredAtMs } = answer;
   return { transactionId, position, occurredAt: timestampFromMs(occurredAtMs) };
 }
 
-/** A wallet as the contract shows it; there must be one. */
-export function walletMessage(
-  wallet: AnsweredWallet | undefined,
-): MessageInitShape<typeof WalletSchema> {
-  if (wallet === undefined) throw new Error("An answer lacks a wallet.");
+/** A wallet as the contract shows it. */
+export function walletMessage(wallet: AnsweredWallet): MessageInitShape<typeof WalletSchema> {
   return {
     id: wallet.id,
     userId: wallet.userId,
@@ -66,8 +88,8 @@ export function settingsMessage({
 
 /** What a reversal takes back, as the contract shows it. */
 export function reversalMessage({
-  items: { reversal },
-}: Answer): MessageInitShape<typeof ReversalSchema> {
+  reversal,
+}: Answer["items"]): MessageInitShape<typeof ReversalSchema> {
   if (reversal === undefined) throw new Error("An answer lacks its reversal.");
   const legs = reversal.legs.map(({ index, amount }) => ({ index, amount: formatAmount(amount) }));
   return { transactionId: reversal.transactionId, legs };

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import {
   type BatchTransferResultSchema,
   type PostTransactionRequest,
@@ -8,9 +8,11 @@ import {
   TransferResponseSchema,
   type WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { Ownership } from "@pelikuni/runtime/authorization";
+import { type Caller, callerOf, ownUserOf } from "@pelikuni/runtime/caller";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import type { Request } from "../command-group.ts";
-import type { Answer, CommandFault, CommandOutcome } from "../command-outcome.ts";
+import type { CommandFault, CommandOutcome } from "../command-outcome.ts";
 import {
   fund,
   type MoveMoney,
@@ -21,7 +23,7 @@ import {
 import { walletIdsOfLegs } from "../wallet.ts";
 import { statusOf } from "../wallet-errors.ts";
 import { answerOf, type CommandRunner, requestOf, trusted } from "./command-runner.ts";
-import { receiptOf, reversalMessage, sideOf, walletMessage } from "./messages.ts";
+import { reversalMessage, type ShownAnswer, shownAnswer, sideOf } from "./messages.ts";
 
 type Handlers = Pick<
   ServiceImpl<typeof WalletService>,
@@ -36,14 +38,27 @@ type Handlers = Pick<
 const defaultAccount = "external";
 
 /** The handlers that move money. */
-export function movementRpc({ run, runAll }: CommandRunner): Handlers {
+export function movementRpc({ run, runAll }: CommandRunner, ownership: Ownership): Handlers {
+  /** The transfers out of wallets that a caller does not own who is kept to his own. */
+  async function foreignOf(
+    transfers: readonly TransferRequest[],
+    context: HandlerContext,
+  ): Promise<ReadonlySet<TransferRequest>> {
+    const own = ownUserOf(context);
+    if (own === undefined) return new Set();
+    const owners = await Promise.all(
+      transfers.map(({ fromWalletId }) => ownership.ownerOf("wallet", fromWalletId.toLowerCase())),
+    );
+    return new Set(transfers.filter((_, index) => owners[index] !== own));
+  }
+
   return {
     async fundWallet(message, context) {
       const { walletId, amount, expectedVersion, source } = message;
       const to = walletId.toLowerCase();
       const command = fund(to, trusted(amount), expectedVersion, source || defaultAccount);
-      const answer = await run(command, message, context);
-      return { receipt: receiptOf(answer), wallet: walletMessage(answer.wallets[0]) };
+      const { receipt, wallet } = await run(command, message, context);
+      return { receipt, wallet };
     },
 
     async transfer(message, context) {
@@ -51,9 +66,19 @@ export function movementRpc({ run, runAll }: CommandRunner): Handlers {
     },
 
     async batchTransfer({ transfers }, context) {
-      const requests = transfers.map((message) => requestOf(transferCommand(message), message));
+      const caller = callerOf(context);
+      const foreign = await foreignOf(transfers, context);
+      const requests = transfers
+        .filter((message) => !foreign.has(message))
+        .map((message) => requestOf(transferCommand(message), message, caller));
       const outcomes = await runAll(requests, context);
-      return { results: outcomes.map((outcome, index) => resultOf(outcome, requests[index])) };
+      const results = outcomes.map((outcome, index) => resultOf(outcome, requests[index], caller));
+      for (const [index, message] of transfers.entries()) {
+        if (!foreign.has(message)) continue;
+        const refusal = ownership.notFound("wallet", message.fromWalletId.toLowerCase());
+        results.splice(index, 0, errorResult(refusal));
+      }
+      return { results };
     },
 
     async withdraw(message, context) {
@@ -61,19 +86,19 @@ export function movementRpc({ run, runAll }: CommandRunner): Handlers {
       const from = walletId.toLowerCase();
       const to = destination || defaultAccount;
       const command = withdraw(from, trusted(amount), expectedVersion, to);
-      const answer = await run(command, message, context);
-      return { receipt: receiptOf(answer), wallet: walletMessage(answer.wallets[0]) };
+      const { receipt, wallet } = await run(command, message, context);
+      return { receipt, wallet };
     },
 
     async postTransaction(message, context) {
-      const answer = await run(postCommand(message), message, context);
-      return { receipt: receiptOf(answer), wallets: answer.wallets.map(walletMessage) };
+      const { receipt, wallets } = await run(postCommand(message), message, context);
+      return { receipt, wallets };
     },
 
     async reverseTransaction(message, context) {
       const answer = await run(reverseCommand(message), message, context);
-      const wallets = answer.wallets.map(walletMessage);
-      return { receipt: receiptOf(answer), wallets, reversal: reversalMessage(answer) };
+      const { receipt, wallets, items } = answer;
+      return { receipt, wallets, reversal: reversalMessage(items) };
     },
   };
 }
@@ -133,27 +158,30 @@ function reverseCommand(message: ReverseTransactionRequest): ReverseTransaction 
   };
 }
 
-function transferResponse(answer: Answer): MessageInitShape<typeof TransferResponseSchema> {
-  const [from, to] = answer.wallets;
-  return {
-    receipt: receiptOf(answer),
-    fromWallet: walletMessage(from),
-    toWallet: walletMessage(to),
-  };
+function transferResponse({
+  receipt,
+  wallets: [fromWallet, toWallet],
+}: ShownAnswer): MessageInitShape<typeof TransferResponseSchema> {
+  return { receipt, ...(fromWallet && { fromWallet }), ...(toWallet && { toWallet }) };
 }
 
 function resultOf(
   outcome: CommandOutcome | CommandFault,
   request: Request | undefined,
+  caller: Caller,
 ): MessageInitShape<typeof BatchTransferResultSchema> {
   try {
     if (request === undefined) throw new Error("An outcome has no request.");
     const transferred = create(
       TransferResponseSchema,
-      transferResponse(answerOf(outcome, request)),
+      transferResponse(shownAnswer(answerOf(outcome, request), caller)),
     );
     return { result: { case: "transfer", value: transferred } };
   } catch (error) {
-    return { result: { case: "error", value: statusOf(ConnectError.from(error)) } };
+    return errorResult(ConnectError.from(error));
   }
+}
+
+function errorResult(error: ConnectError): MessageInitShape<typeof BatchTransferResultSchema> {
+  return { result: { case: "error", value: statusOf(error) } };
 }

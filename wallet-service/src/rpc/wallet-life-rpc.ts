@@ -5,13 +5,14 @@ import {
   type WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { createBatchReader } from "@pelikuni/runtime/batch-reader";
+import { ownUserOf } from "@pelikuni/runtime/caller";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import { expect, type UpdateWallet } from "../decide/command.ts";
 import { formatAmount } from "../money.ts";
 import { refusalError } from "../wallet-errors.ts";
 import { findKeptWallets, listWallets } from "../wallet-store.ts";
 import { type CommandRunner, trusted } from "./command-runner.ts";
-import { receiptOf, settingsMessage, sideOf, walletMessage } from "./messages.ts";
+import { settingsMessage, sideOf, walletMessage } from "./messages.ts";
 import { orUnavailable, readPage } from "./reads.ts";
 import type { WalletRpcParts } from "./wallet-rpc.ts";
 
@@ -41,8 +42,8 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
       const walletId = parts.newId();
       const kind = "createWallet";
       const command = { kind, walletId, userId, currency: currency || defaultCurrency } as const;
-      const answer = await run(command, message, context);
-      return { receipt: receiptOf(answer), wallet: walletMessage(answer.wallets[0]) };
+      const { receipt, wallet } = await run(command, message, context);
+      return { receipt, wallet };
     },
 
     async getWallet(message) {
@@ -54,10 +55,15 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
       return { wallet: walletMessage(wallet), settings };
     },
 
-    async listWallets({ userId, ...page }) {
-      const ofUser = userId === "" ? {} : { userId };
-      const { rows, nextPageToken } = await readPage(page, (wanted) =>
-        pool.read((sql) => listWallets(sql, { ...wanted, ...ofUser })),
+    async listWallets({ userId, ...page }, context) {
+      const own = ownUserOf(context);
+      const asked = userId || own;
+      const ofUser = asked === undefined ? {} : { userId: asked };
+      const { rows, nextPageToken } = await readPage(page, async (wanted) =>
+        // Another user's wallets are answered as those of one who has none.
+        own !== undefined && asked !== own
+          ? []
+          : await pool.read((sql) => listWallets(sql, { ...wanted, ...ofUser })),
       );
       return { wallets: rows.map(walletMessage), nextPageToken };
     },
@@ -68,8 +74,8 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
       const status = scope === FreezeScope.OUTGOING ? "FROZEN_OUTGOING" : "FROZEN";
       const expected = expect(walletId, expectedVersion);
       const command = { kind: "changeStatus", walletId, status, reason, ...expected } as const;
-      const answer = await run(command, message, context);
-      return { receipt: receiptOf(answer), wallet: walletMessage(answer.wallets[0]) };
+      const { receipt, wallet } = await run(command, message, context);
+      return { receipt, wallet };
     },
 
     async unfreezeWallet(message, context) {
@@ -78,8 +84,8 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
       const expected = expect(walletId, expectedVersion);
       const status = "ACTIVE";
       const command = { kind: "changeStatus", walletId, status, reason, ...expected } as const;
-      const answer = await run(command, message, context);
-      return { receipt: receiptOf(answer), wallet: walletMessage(answer.wallets[0]) };
+      const { receipt, wallet } = await run(command, message, context);
+      return { receipt, wallet };
     },
 
     async closeWallet(message, context) {
@@ -88,19 +94,14 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
       const sweep = sweepTo && { sweepTo: sideOf(sweepTo) };
       const expected = expect(walletId, expectedVersion);
       const command = { kind: "closeWallet", walletId, reason, ...sweep, ...expected } as const;
-      const answer = await run(command, message, context);
-      return { receipt: receiptOf(answer), wallets: answer.wallets.map(walletMessage) };
+      const { receipt, wallets } = await run(command, message, context);
+      return { receipt, wallets };
     },
 
     async updateWallet(message, context) {
-      const answer = await run(updateCommand(message), message, context);
-      const { settings } = answer.items;
-      if (settings === undefined) throw new Error("An answer lacks its settings.");
-      return {
-        receipt: receiptOf(answer),
-        wallet: walletMessage(answer.wallets[0]),
-        settings: settingsMessage(settings),
-      };
+      const { receipt, wallet, items } = await run(updateCommand(message), message, context);
+      if (items.settings === undefined) throw new Error("An answer lacks its settings.");
+      return { receipt, wallet, settings: settingsMessage(items.settings) };
     },
 
     listCurrencies() {

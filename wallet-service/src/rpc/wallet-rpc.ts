@@ -1,5 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { Ownership } from "@pelikuni/runtime/authorization";
 import type { WalletEngine } from "../wallet-engine.ts";
 import type { WalletServiceConfiguration } from "../wallet-service-configuration.ts";
 import { createCommandRunner } from "./command-runner.ts";
@@ -15,6 +16,7 @@ export interface WalletRpcParts extends WalletEngine {
   readonly accounts: readonly string[];
   /** Makes the id of a new wallet or hold: a UUIDv7, later ones greater. */
   readonly newId: () => string;
+  readonly ownership: Ownership;
 }
 
 /** The handlers of WalletService. Requests have passed the contract's rules when they get here. */
@@ -22,7 +24,7 @@ export function walletRpc(parts: WalletRpcParts): ServiceImpl<typeof WalletServi
   const runner = createCommandRunner(parts.groupCommit);
   return {
     ...walletLifeRpc(parts, runner),
-    ...movementRpc(runner),
+    ...movementRpc(runner, parts.ownership),
     ...holdRpc(parts, runner),
     ...eventRpc(parts),
   };

@@ -93,7 +93,8 @@ export declare type OwnerAccess = Message<"pelikuni.auth.v1.OwnerAccess"> & {
   } | {
     /**
      * What only the handler can tell apart: a list or stream that it filters, items that are refused one by one, a
-     * transaction between several wallets. Names the field that it goes by.
+     * transaction between several wallets, a wallet that is known once history is complete to a position. Names the
+     * field that it goes by.
      *
      * @generated from field: string handler = 4;
      */

@@ -1,0 +1,164 @@
+import {
+  type DescField,
+  type DescMethod,
+  type DescService,
+  getOption,
+  hasOption,
+  type Message,
+} from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
+import { type AccessRule, access } from "@pelikuni/gen/auth/v1/authorization_pb";
+import { type Caller, callerKey, limitToOwn, ownUserOf } from "./caller.ts";
+import type { Logger } from "./logger.ts";
+import { rpcError } from "./rpc-errors.ts";
+
+/** Knows whose the things are that requests name. */
+export interface Ownership {
+  /**
+   * The user who owns a thing; undefined when there is none.
+   *
+   * @throws ConnectError when it cannot be told
+   */
+  ownerOf(kind: OwnedKind, id: string): Promise<string | undefined>;
+  /** What is answered for a thing that does not exist, and for one that is somebody else's. */
+  notFound(kind: OwnedKind, id: string): ConnectError;
+}
+
+/** What a request may name by its id. */
+export type OwnedKind = "wallet" | "hold";
+
+/** Enforces the rules that the contract has for its methods (pelikuni.auth.v1.access). */
+export interface Authorization {
+  /** Refuses callers without the method's scope, or keeps them to what is their own. */
+  readonly scopes: Interceptor;
+  /** Refuses those who were kept to their own and name another's; the request must be valid. */
+  readonly owners: Interceptor;
+}
+
+/** The reason of a refusal because the caller may not do this. */
+export const permissionDeniedReason = "PERMISSION_DENIED";
+
+interface Rule {
+  /** Undefined: anyone. */
+  readonly scope: string | undefined;
+  /** What a user without the scope may reach; undefined: nothing. */
+  readonly owner: OwnerRule | undefined;
+}
+
+type OwnerRule =
+  | { readonly kind: OwnedKind | "user"; readonly field: DescField }
+  | { readonly kind: "handler" };
+
+/**
+ * @param ownership needed where a rule names a wallet or a hold
+ * @throws Error when a method has no rule, or one that does not fit
+ */
+export function createAuthorization(
+  services: readonly DescService[],
+  ownership: Ownership | undefined,
+  logger: Logger,
+): Authorization {
+  const rules = new Map(
+    services.flatMap(({ methods }) => methods).map((method) => [method, ruleOf(method)]),
+  );
+
+  function refuse(method: DescMethod, caller: Caller, why: object, refusal: ConnectError): never {
+    const { issuer, subject, client } = caller;
+    const rpc = nameOf(method);
+    logger.warn({ rpc, issuer, subject, client, ...why }, "A call was refused: it is not allowed");
+    throw refusal;
+  }
+
+  const scopes: Interceptor = (next) => (request) => {
+    const { method, contextValues } = request;
+    const caller = contextValues.get(callerKey);
+    const rule = rules.get(method);
+    if (caller === undefined || rule === undefined) throw new Error(`${method.name} has no rule`);
+    const { scope, owner } = rule;
+    if (scope === undefined || caller.scopes.has(scope)) return next(request);
+    if (owner === undefined || !caller.isUser) {
+      refuse(method, caller, { scope }, scopeMissing(scope));
+    }
+    limitToOwn({ values: contextValues }, caller.subject);
+    return next(request);
+  };
+
+  async function assertOwn(method: DescMethod, caller: Caller, message: Message): Promise<void> {
+    const owner = rules.get(method)?.owner;
+    if (owner === undefined || owner.kind === "handler") return;
+    const named = String(reflect(method.input, message).get(owner.field));
+    if (owner.kind === "user") {
+      if (named === caller.subject) return;
+      refuse(method, caller, { userId: named }, otherUser());
+    }
+    if (ownership === undefined) throw new Error(`${method.name} needs to know owners`);
+    const id = named.toLowerCase();
+    const userId = await ownership.ownerOf(owner.kind, id);
+    if (userId === caller.subject) return;
+    refuse(method, caller, { [owner.kind]: id }, ownership.notFound(owner.kind, named));
+  }
+
+  const owners: Interceptor = (next) => async (request) => {
+    const { method, contextValues } = request;
+    const caller = contextValues.get(callerKey);
+    if (caller === undefined || ownUserOf({ values: contextValues }) === undefined)
+      return await next(request);
+    if (!request.stream) {
+      await assertOwn(method, caller, request.message);
+      return await next(request);
+    }
+    const check = async function* (messages: AsyncIterable<Message>): AsyncGenerator<Message> {
+      for await (const message of messages) {
+        await assertOwn(method, caller, message);
+        yield message;
+      }
+    };
+    return await next({ ...request, message: check(request.message) });
+  };
+
+  return { scopes, owners };
+}
+
+function ruleOf(method: DescMethod): Rule {
+  if (!hasOption(method, access)) throw noRule(method, "has no option pelikuni.auth.v1.access");
+  const { caller, owner }: AccessRule = getOption(method, access);
+  if (caller.case === undefined) throw noRule(method, "says neither a scope nor anyone");
+  if (caller.case === "anyone") return { scope: undefined, owner: undefined };
+  const object = owner?.object;
+  if (object?.case === undefined) return { scope: caller.value, owner: undefined };
+  if (object.case === "handler") return { scope: caller.value, owner: { kind: "handler" } };
+  const field = method.input.fields.find(({ name }) => name === object.value);
+  if (field === undefined) throw noRule(method, `names no field of its request: ${object.value}`);
+  const kind = ({ walletId: "wallet", holdId: "hold", userId: "user" } as const)[object.case];
+  return { scope: caller.value, owner: { kind, field } };
+}
+
+function noRule(method: DescMethod, why: string): Error {
+  return new Error(`The contract does not say who may call ${nameOf(method)}: it ${why}`);
+}
+
+function nameOf(method: DescMethod): string {
+  return `${method.parent.typeName}/${method.name}`;
+}
+
+/** The refusal of a caller without a scope; RFC 6750, section 3.1. */
+export function scopeMissing(scope: string): ConnectError {
+  const refusal = rpcError({
+    code: Code.PermissionDenied,
+    reason: permissionDeniedReason,
+    message: `This needs the scope "${scope}"; ask for a token or an API key with it`,
+    metadata: { scope },
+  });
+  const challenge = `Bearer error="insufficient_scope", scope="${scope}"`;
+  refusal.metadata.set("www-authenticate", challenge);
+  return refusal;
+}
+
+function otherUser(): ConnectError {
+  return rpcError({
+    code: Code.PermissionDenied,
+    reason: permissionDeniedReason,
+    message: "The user_id must be your own: the subject (sub) of your token",
+  });
+}
