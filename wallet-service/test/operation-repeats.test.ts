@@ -5,13 +5,13 @@ import { errorReason } from "@pelikuni/runtime/rpc-errors";
 import { v7 } from "uuid";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
-  type Calls,
   errorOf,
   type OperationsBed,
   ofAccount,
   ofWallet,
   startOperationsBed,
 } from "./operations-bed.ts";
+import type { Calls } from "./test-service.ts";
 
 let bed: OperationsBed;
 beforeAll(async () => {

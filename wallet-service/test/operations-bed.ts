@@ -1,13 +1,9 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Client, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import type { Side } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
-import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import postgres from "postgres";
-import { startServiceBed } from "./test-service.ts";
-
-/** A client of the service. */
-export type Calls = Client<typeof WalletService>;
+import { type Calls, createWallet, startServiceBed } from "./test-service.ts";
 
 /** One end of a movement, as a request says it. */
 export type SideSent = Pick<Side, "side">;
@@ -51,12 +47,7 @@ export async function startOperationsBed(): Promise<OperationsBed> {
         aheadMs += ms;
       },
       everything: () => everythingIn(owner),
-      async wallet(money = "", currency = "") {
-        const { wallet } = await here.createWallet({ userId: "alice", currency });
-        const walletId = wallet?.id ?? "";
-        if (money !== "") await here.fundWallet({ walletId, amount: money });
-        return walletId;
-      },
+      wallet: (money, currency) => createWallet(here, "alice", money, currency),
       async hold(walletId, amount, lengthMs = hourMs) {
         const expireTime = timestampFromMs(nowMs() + lengthMs);
         const { hold } = await here.placeHold({ walletId, amount, expireTime });

@@ -6,13 +6,16 @@ import { createTestDatabase, type TestDatabase } from "../../e2e/src/test-databa
 import { startWalletService, walletServiceSchema } from "../src/start-wallet-service.ts";
 import { quiet } from "./test-engine.ts";
 
+/** A client of the service. */
+export type Calls = Client<typeof Contract>;
+
 /** A wallet-service on a database of its own, and a client over each way in. */
 export interface ServiceBed extends AsyncDisposable {
   readonly database: TestDatabase;
   readonly grpcPort: number;
   readonly httpPort: number;
-  readonly inProcess: Client<typeof Contract>;
-  readonly grpc: Client<typeof Contract>;
+  readonly inProcess: Calls;
+  readonly grpc: Calls;
 }
 
 /**
@@ -68,4 +71,17 @@ export async function startServiceBed(
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
+}
+
+/** Creates a wallet with money in it; without when left out. */
+export async function createWallet(
+  calls: Calls,
+  userId: string,
+  money = "",
+  currency = "",
+): Promise<string> {
+  const { wallet } = await calls.createWallet({ userId, currency });
+  const walletId = wallet?.id ?? "";
+  if (money !== "") await calls.fundWallet({ walletId, amount: money });
+  return walletId;
 }
