@@ -2,6 +2,7 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
+import { authSchema } from "@pelikuni/runtime/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
@@ -22,12 +23,14 @@ const starts: Readonly<Record<string, (logger: Logger) => Promise<Service>>> = {
   "wallet-service": (logger) =>
     startWalletService({
       configuration: loadConfiguration("wallet_service", walletServiceSchema),
+      auth: loadConfiguration("auth", authSchema),
       kafka: loadConfiguration("kafka", kafkaSchema),
       logger,
     }),
   "history-service": (logger) =>
     startHistoryService({
       configuration: loadConfiguration("history_service", historyServiceSchema),
+      auth: loadConfiguration("auth", authSchema),
       kafka: loadConfiguration("kafka", kafkaSchema),
       logger,
     }),

@@ -95,6 +95,7 @@ async function start(directory: string): Promise<Everything> {
       environment,
     }),
     gateway: loadConfiguration("gateway", gatewaySchema, { environment }),
+    auth: loadConfiguration("auth", authSchema, { environment }),
     kafka: loadConfiguration("kafka", kafkaSchema, { environment }),
     withKafka: false,
     createLogger: (name) => createLogger(name, { level: "silent", format: "json" }),

@@ -1,3 +1,4 @@
+import { assertNotExposed, authSchema } from "@pelikuni/runtime/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
 import { gatewaySchema, startGateway } from "./start-gateway.ts";
@@ -7,6 +8,9 @@ await runUntilSignal({
   stopDeadlineMs: 15_000,
   start: (logger) => {
     const configuration = loadConfiguration("gateway", gatewaySchema);
+    // The services decide who may do what. Where they ask nobody, the gateway opens them to all who
+    // reach it.
+    assertNotExposed(loadConfiguration("auth", authSchema), [configuration.host]);
     return startGateway({ configuration, logger });
   },
 });

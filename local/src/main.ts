@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { gatewaySchema } from "@pelikuni/gateway/start-gateway";
+import { authSchema } from "@pelikuni/runtime/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
@@ -26,6 +27,7 @@ await runUntilSignal({
       walletService: loadConfiguration("wallet_service", localWalletServiceSchema),
       historyService: loadConfiguration("history_service", localHistoryServiceSchema),
       gateway: loadConfiguration("gateway", gatewaySchema),
+      auth: loadConfiguration("auth", authSchema),
       kafka: loadConfiguration("kafka", kafkaSchema),
       withKafka,
       createLogger: (name) => createLogger(name, log),

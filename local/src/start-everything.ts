@@ -4,6 +4,13 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
+import {
+  type AuthConfiguration,
+  assertNotExposed,
+  isOpen,
+} from "@pelikuni/runtime/auth-configuration";
+import type { Caller } from "@pelikuni/runtime/caller";
+import { callingAs } from "@pelikuni/runtime/calling-as";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
@@ -46,6 +53,8 @@ export interface EverythingOptions {
   /** Likewise, and events come from Kafka or from the feed whatever it says. */
   readonly historyService: z.output<typeof localHistoryServiceSchema>;
   readonly gateway: GatewayConfiguration;
+  /** Who may call. */
+  readonly auth: AuthConfiguration;
   readonly kafka: KafkaConfiguration;
   /** Whether events go over an embedded Kafka. The brokers of the configuration are not used. */
   readonly withKafka: boolean;
@@ -55,6 +64,8 @@ export interface EverythingOptions {
 
 /** All services and their Postgres, running in this process. */
 export interface Everything extends AsyncDisposable {
+  /** Whether nobody is asked who he is. */
+  readonly open: boolean;
   readonly restPort: number;
   readonly grpcPort: number;
   readonly httpPort: number;
@@ -63,13 +74,23 @@ export interface Everything extends AsyncDisposable {
   readonly kafka: { readonly broker: string; readonly topic: string } | undefined;
 }
 
+/** Who the history-service is to the wallet-service of its own process. */
+const historyService: Caller = {
+  issuer: "process",
+  subject: "history-service",
+  client: "",
+  scopes: new Set(["history:read", "api_keys:check"]),
+  isUser: false,
+};
+
 const projectDirectory = path.resolve(import.meta.dirname, "../..");
 const walletDatabase = "pelikuni_wallet";
 const historyDatabase = "pelikuni_history";
 
 /** Starts an embedded Postgres and every service on it; when one fails, all are stopped. */
 export function startEverything(options: EverythingOptions): Promise<Everything> {
-  const { local, createLogger } = options;
+  const { local, auth, createLogger } = options;
+  assertNotExposed(auth, [options.gateway.host]);
   warnOfUnused(options);
   return buildWithResources(async (resources) => {
     const postgres = resources.use(
@@ -91,6 +112,7 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
           ...options.walletService,
           database: { ...options.walletService.database, ...databaseOf(walletDatabase) },
         },
+        auth,
         kafka,
         logger: createLogger("wallet-service"),
       }),
@@ -102,9 +124,10 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
           database: { ...options.historyService.database, ...databaseOf(historyDatabase) },
           source: options.withKafka ? "kafka" : "feed",
         },
+        auth,
         kafka,
         logger: createLogger("history-service"),
-        walletTransport: wallet.transport,
+        walletTransport: callingAs(wallet.transport, historyService),
       }),
     );
     const gateway = resources.use(
@@ -116,6 +139,7 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
       }),
     );
     return {
+      open: isOpen(auth),
       restPort: gateway.port,
       grpcPort: wallet.grpcPort,
       httpPort: wallet.httpPort,

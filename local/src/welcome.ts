@@ -1,5 +1,7 @@
 /** The ports that a person may want to call. */
 export interface Addresses {
+  /** Whether nobody is asked who he is. */
+  readonly open: boolean;
   readonly restPort: number;
   readonly grpcPort: number;
   readonly httpPort: number;
@@ -21,7 +23,7 @@ Pelikuni is running. Ctrl-C stops it; its data stay.
   gRPC      localhost:${grpcPort}
   Connect   http://localhost:${httpPort}
   History   localhost:${historyGrpcPort}  (gRPC)
-${describeKafka(addresses)}
+${describeKafka(addresses)}${addresses.open ? openNote : ""}
 Three commands to try, in another terminal:
 
   curl ${rest}/wallets ${json} -d '{"user_id":"alice"}'
@@ -33,6 +35,10 @@ Three commands to try, in another terminal:
 
 `;
 }
+
+const openNote = `
+Nobody is asked who he is, so only this machine reaches the ports. docs/SECURITY.md tells how to ask.
+`;
 
 function describeKafka({ kafka }: Addresses): string {
   if (kafka === undefined) return "";

@@ -9,7 +9,7 @@ import {
 } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { type AuthConfiguration, assertNotExposed } from "./auth-configuration.ts";
+import { type AuthConfiguration, assertNotExposed, isOpen } from "./auth-configuration.ts";
 import { createAuthentication, type FindApiKey } from "./authentication.ts";
 import { createAuthorization, type Ownership } from "./authorization.ts";
 import type { ServerTls } from "./certificates.ts";
@@ -168,6 +168,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const { limits, logger } = options;
   const { auth, ownership } = options.access;
   assertNotExposed(auth, [options.grpc.host, options.http.host]);
+  if (isOpen(auth)) logger.info("Nobody is asked who he is: only this machine reaches the ports");
   const guard = createRpcGuard(limits, logger);
   const { descriptorSet } = options;
   const contract = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSet));
