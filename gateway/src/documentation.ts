@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import fastifyStatic from "@fastify/static";
 import swagger from "@fastify/swagger";
+import { apiKeySchema } from "./api-key-schema.ts";
 import { entrySchema } from "./history-schema.ts";
 import { holdSchema } from "./hold-schema.ts";
 import type { RestServer } from "./http-server.ts";
@@ -21,6 +22,7 @@ export async function collectOpenApi(app: RestServer): Promise<void> {
   app.addSchema(walletSchema);
   app.addSchema(holdSchema);
   app.addSchema(entrySchema);
+  app.addSchema(apiKeySchema);
   app.addSchema(problemSchema);
   await app.register(swagger, {
     openapi: {
@@ -38,6 +40,7 @@ export async function collectOpenApi(app: RestServer): Promise<void> {
         { name: "holds", description: "Set money aside, and pay out of it" },
         { name: "history", description: "What happened, and what was when" },
         { name: "accounts", description: "Currencies, and accounts outside the wallets" },
+        { name: "API keys", description: "Keys of machines" },
         { name: "service", description: "The service itself" },
       ],
     },

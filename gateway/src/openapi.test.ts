@@ -118,6 +118,7 @@ test("every mutation takes an Idempotency-Key, says what If-Match does, and a bo
     "closeWallet",
     "releaseHold",
     "reverseTransaction",
+    "revokeApiKey",
   ];
   for (const { method, operationId, parameters, requestBody, responses } of operations) {
     const headers = parameters.filter((one) => one.in === "header").map(({ name }) => name);

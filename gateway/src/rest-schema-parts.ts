@@ -113,7 +113,7 @@ const problemMeanings = {
   401: "UNAUTHENTICATED: no token or API key, or one that is refused: detail says why.",
   403: "PERMISSION_DENIED: the caller lacks a scope, which detail names.",
   400: "A field breaks its rule, or the state of the wallets does not allow it: see reason.",
-  404: "WALLET_NOT_FOUND, HOLD_NOT_FOUND or TRANSACTION_NOT_FOUND.",
+  404: "WALLET_NOT_FOUND, HOLD_NOT_FOUND, TRANSACTION_NOT_FOUND or API_KEY_NOT_FOUND.",
   409: "VERSION_CONFLICT: a wallet has another version than expected_versions say.",
   412: "VERSION_CONFLICT: If-Match is not the wallet's version.",
   413: "BODY_TOO_LARGE",

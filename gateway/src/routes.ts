@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { registerAccountRoutes } from "./account-routes.ts";
+import { registerApiKeyRoutes } from "./api-key-routes.ts";
 import { registerHistoryRoutes } from "./history-routes.ts";
 import { registerHoldRoutes } from "./hold-routes.ts";
 import type { RestServer } from "./http-server.ts";
@@ -28,6 +29,7 @@ export function registerRoutes(app: RestServer, calls: RouteCalls): void {
   registerTransactionRoutes(app, calls.wallets);
   registerHistoryRoutes(app, calls.history, calls.historyStream);
   registerAccountRoutes(app, calls);
+  registerApiKeyRoutes(app, calls.wallets);
   app.get("/health", { schema: health }, () => ({ status: "ok" }) as const);
 }
 
