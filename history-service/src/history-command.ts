@@ -1,6 +1,8 @@
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import { callCredentialsSchema, withCredentials } from "@pelikuni/runtime/call-credentials";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
+import { createLogger } from "@pelikuni/runtime/logger";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
 import { historyServiceSchema } from "./history-service-configuration.ts";
@@ -27,7 +29,7 @@ export interface HistoryQuestion {
 /**
  * Runs a command against the history-service at the address that it was given, otherwise against
  * the one of this machine, on the port `history_service.grpc.port`. Exit code 0: nothing was found;
- * 1: something was; 2: it could not be asked.
+ * 1: something was; 2: it could not be asked. Who asks is said by the section `commands`.
  */
 export async function runCommand({ name, ask }: HistoryQuestion): Promise<void> {
   const report = (line: string): void => void process.stderr.write(`${name}: ${line}\n`);
@@ -49,9 +51,13 @@ function configuredAddress(): string {
 
 async function askAt(address: string, ask: HistoryQuestion["ask"]): Promise<boolean> {
   const tell = (line: string): void => void process.stdout.write(`${line}\n`);
+  const credentials = loadConfiguration("commands", callCredentialsSchema);
   await using transport = createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs });
+  // What goes wrong is told in the end.
+  const logger = createLogger("command", { level: "silent", format: "json" });
+  const authorized = withCredentials(transport, credentials, { now: Date.now, logger });
   try {
-    return await ask(createClient(HistoryService, transport), tell);
+    return await ask(createClient(HistoryService, authorized), tell);
   } catch (error) {
     const reason = ConnectError.from(error).message;
     throw new OperatorError(`the history-service at ${address} gave no answer: ${reason}`);

@@ -1,3 +1,4 @@
+import { callCredentialsSchema } from "@pelikuni/runtime/call-credentials";
 import { rpcLimitsSchema } from "@pelikuni/runtime/rpc-server";
 import { z } from "zod";
 
@@ -31,6 +32,8 @@ export const historyServiceSchema = z.strictObject({
   wallet_service_address: z
     .string()
     .regex(/^\S+:\d{1,5}$/, 'must be host:port, for example "localhost:50051"'),
+  /** Who this service is to the wallet-service; it needs the scopes history:read and api_keys:check. */
+  wallet_service_credentials: callCredentialsSchema,
 });
 
 /** What the history-service needs to know to start. */

@@ -5,6 +5,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { HistoryService as Contract } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { type AuthConfiguration, authSchema } from "@pelikuni/runtime/auth-configuration";
+import { withCredentials } from "@pelikuni/runtime/call-credentials";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
@@ -73,7 +74,8 @@ export async function startHistoryService(options: HistoryServiceOptions): Promi
     const writer = resources.use(openClient(options, 1, "ingestion"));
     const readCompleteTo = async (): Promise<bigint> => (await pool.read(readProgress)).completeTo;
     const tail = createPositionTail(readCompleteTo, tailPollIntervalMs);
-    const transport = options.walletTransport ?? reachWalletService(configuration, resources);
+    const transport =
+      options.walletTransport ?? reachWalletService(configuration, { now, logger }, resources);
     const journal = createJournalReader(transport, logger);
     const ingestion = createEventIngestion({ writer, tail, journal, now, logger });
     const source = createSourceHealth(now);
@@ -130,13 +132,16 @@ function openClient(
 }
 
 function reachWalletService(
-  { wallet_service_address: address, limits }: HistoryServiceConfiguration,
+  configuration: HistoryServiceConfiguration,
+  options: { readonly now: () => number; readonly logger: Logger },
   resources: ResourceStack,
 ): Transport {
+  const { wallet_service_address: address, limits } = configuration;
   const { messageBytesMax } = limits;
-  return resources.use(
+  const transport = resources.use(
     createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs: walletServiceDeadlineMs }),
   );
+  return withCredentials(transport, configuration.wallet_service_credentials, options);
 }
 
 async function serve(
