@@ -5,6 +5,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { HistoryService as Contract } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { type AuthConfiguration, authSchema } from "@pelikuni/runtime/auth-configuration";
+import type { FindApiKey } from "@pelikuni/runtime/authentication";
 import { withCredentials } from "@pelikuni/runtime/call-credentials";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
@@ -16,6 +17,7 @@ import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/pos
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";
 import { type RpcServer, rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
+import { createApiKeyCheck } from "./api-key-check.ts";
 import { createEventIngestion, type EventIngestion } from "./event-ingestion.ts";
 import { type EventSourceOptions, startEventSource } from "./event-source.ts";
 import { readHistoryId, readProgress } from "./event-store.ts";
@@ -82,7 +84,8 @@ export async function startHistoryService(options: HistoryServiceOptions): Promi
     const wallets = createClient(WalletService, transport);
     const watchers = createWalletWatchers(pool, tail);
     const parts = { pool, tail, watchers, ingestion, journal, source, wallets, now };
-    const server = resources.use(await serve(parts, options));
+    const { find: findApiKey } = createApiKeyCheck(transport, { now, logger });
+    const server = resources.use(await serve(parts, options, findApiKey));
     const readOn = await chooseSource(options, { pool, ingestion, source, transport });
     resources.use(startEventSource({ readOn, health: source, logger, random: Math.random }));
     resources.use(startGapHealing({ pool, journal, ingestion, logger }));
@@ -147,6 +150,7 @@ function reachWalletService(
 async function serve(
   parts: HistoryRpcParts,
   { configuration, auth = authSchema.parse({}), logger, now = Date.now }: HistoryServiceOptions,
+  findApiKey: FindApiKey,
 ): Promise<RpcServer> {
   const { grpc, http, limits } = configuration;
   try {
@@ -158,7 +162,7 @@ async function serve(
       grpc,
       http: { host: http.host, port: http.port, corsOrigins: http.cors_origins },
       limits,
-      access: { auth, now },
+      access: { auth, findApiKey, now },
       logger,
     });
   } catch (error) {

@@ -1,10 +1,9 @@
+import { apiKeyPrefix } from "@pelikuni/runtime/authentication";
+
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 // 62 ** 43 is the first power above 2 ** 256.
 const digitCount = 43;
 const shownCount = 8;
-
-/** How every secret begins, so that whoever finds one knows what it is. */
-export const secretPrefix = "pelikuni_";
 
 /**
  * Makes a secret: letters and digits only, which a double click selects and no shell or URL changes.
@@ -18,10 +17,10 @@ export function formatSecret(random: Buffer): string {
     text = digits.charAt(Number(rest % 62n)) + text;
     rest /= 62n;
   }
-  return secretPrefix + text;
+  return apiKeyPrefix + text;
 }
 
 /** As much of a secret as is shown to tell keys apart; what is left is as hard to guess as before. */
 export function shownPrefix(secret: string): string {
-  return secret.slice(0, secretPrefix.length + shownCount);
+  return secret.slice(0, apiKeyPrefix.length + shownCount);
 }

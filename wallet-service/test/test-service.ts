@@ -1,5 +1,7 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { WalletService as Contract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
+import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
 import { createTestDatabase, type TestDatabase } from "../../e2e/src/test-database.ts";
@@ -23,11 +25,13 @@ export interface ServiceBed extends AsyncDisposable {
  * bed it is a replica of that one.
  *
  * @param now the service's clock, milliseconds since 1970
+ * @param options who may call, everybody when left out; and where it logs
  */
 export async function startServiceBed(
   settings: object = {},
   shared?: TestDatabase,
   now: () => number = Date.now,
+  options: { readonly auth?: AuthConfiguration; readonly logger?: Logger } = {},
 ): Promise<ServiceBed> {
   return await buildWithResources(async (resources) => {
     const database = shared ?? resources.use(await createTestDatabase());
@@ -53,7 +57,9 @@ export async function startServiceBed(
       request_ids_kept_days: 7,
       ...settings,
     });
-    const service = resources.use(await startWalletService({ configuration, logger: quiet, now }));
+    const service = resources.use(
+      await startWalletService({ configuration, logger: quiet, now, ...options }),
+    );
     const transport = resources.use(
       createGrpcTransport({
         address: `127.0.0.1:${service.grpcPort}`,

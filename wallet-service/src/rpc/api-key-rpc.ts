@@ -3,6 +3,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { ApiKeyService, CreateApiKeyRequest } from "@pelikuni/gen/auth/v1/api_key_service_pb";
 import { type ApiKeyLookup, apiKeyHash } from "@pelikuni/runtime/api-key-lookup";
+import { permissionDeniedReason } from "@pelikuni/runtime/authorization";
 import { type Caller, callerOf, principalOf } from "@pelikuni/runtime/caller";
 import { DatabaseUnavailable } from "@pelikuni/runtime/database-fault";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
@@ -48,7 +49,7 @@ export function apiKeyRpc(parts: ApiKeyRpcParts): ServiceImpl<typeof ApiKeyServi
     async createApiKey(message, context) {
       const caller = callerOf(context);
       assertKnown(message.scopes, parts.scopes);
-      assertOwn(message.scopes, caller);
+      assertOwn(message.scopes, caller, logger);
       const { requestId } = message;
       const secret = formatSecret(randomBytes(secretBytes));
       const key = newKey(message, secret, caller, parts);
@@ -130,12 +131,15 @@ function assertKnown(scopes: readonly string[], known: readonly string[]): void 
 }
 
 /** @throws ConnectError for a scope that the creator could otherwise get in this way */
-function assertOwn(scopes: readonly string[], creator: Caller): void {
+function assertOwn(scopes: readonly string[], creator: Caller, logger: Logger): void {
   const lacking = scopes.find((scope) => !creator.scopes.has(scope));
   if (lacking === undefined) return;
+  const { issuer, subject, client } = creator;
+  const why = "An API key was refused: its creator lacks a scope that he wants to give";
+  logger.warn({ issuer, subject, client, scope: lacking }, why);
   throw rpcError({
     code: Code.PermissionDenied,
-    reason: "PERMISSION_DENIED",
+    reason: permissionDeniedReason,
     message: `You do not have the scope ${lacking} yourself, so you cannot give it`,
     metadata: { scope: lacking },
   });
