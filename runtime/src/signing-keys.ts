@@ -30,6 +30,8 @@ export interface SigningKeysOptions {
   readonly refreshMs: number;
   /** How long keys are used while the issuer does not answer. */
   readonly keptMs: number;
+  /** The wall clock, milliseconds since 1970. */
+  readonly now: () => number;
   readonly logger: Logger;
 }
 
@@ -51,7 +53,7 @@ const keySetSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })
 
 /** Begins to fetch the keys at once; a service starts all the same while the issuer is away. */
 export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
-  const { refreshMs, keptMs, logger } = options;
+  const { refreshMs, keptMs, now, logger } = options;
   const stop = new AbortController();
   let known: { readonly find: LocalJWKSet; readonly text: string } | undefined;
   let version = 0;
@@ -71,7 +73,7 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
       const keyIds = keys.keys.map(({ kid }) => kid);
       logger.info({ issuer: options.issuer, keyIds }, "The issuer's keys are known");
     }
-    knownUntilMs = performance.now() + keptMs;
+    knownUntilMs = now() + keptMs;
   }
 
   function refresh(): Promise<void> {
@@ -91,8 +93,7 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
     }
   }
 
-  const usable = (): LocalJWKSet | undefined =>
-    performance.now() < knownUntilMs ? known?.find : undefined;
+  const usable = (): LocalJWKSet | undefined => (now() < knownUntilMs ? known?.find : undefined);
 
   async function findAfterFetch(...token: Parameters<JWTVerifyGetKey>): ReturnType<typeof find> {
     if (waiting >= waitingMax) throw new KeysUnavailable("Too many tokens wait for unknown keys");

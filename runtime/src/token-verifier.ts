@@ -51,6 +51,7 @@ export function createTokenVerifier(
       jwksUrl: settings.jwks_url,
       refreshMs: auth.keys_refresh_seconds * 1_000,
       keptMs: auth.keys_kept_seconds * 1_000,
+      now,
       logger,
     });
     issuers.set(settings.issuer, { settings, keys });

@@ -1,0 +1,73 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+
+/** An issuer that only publishes keys, so that a test can say when it has which, and answers when. */
+export interface KeyServer extends AsyncDisposable {
+  readonly issuer: string;
+  /** How often its keys were fetched. */
+  readonly fetches: () => number;
+  /** Publishes these keys from now on, and no others. */
+  publish(...keys: readonly SigningKey[]): void;
+  /** From now on it answers no request: 503. */
+  goAway(): void;
+}
+
+/** A key of an issuer. */
+export interface SigningKey {
+  readonly id: string;
+  /** A token of it, valid for five minutes unless the claims say otherwise. */
+  sign(claims?: JWTPayload): Promise<string>;
+  readonly publicKey: object;
+}
+
+export const audience = "pelikuni";
+
+export async function startKeyServer(): Promise<KeyServer> {
+  let published: readonly SigningKey[] = [];
+  let away = false;
+  let fetches = 0;
+  const server = createServer((request, response) => {
+    fetches += 1;
+    if (away) response.writeHead(503).end();
+    else if (request.url === "/keys") {
+      response.end(JSON.stringify({ keys: published.map(({ publicKey }) => publicKey) }));
+    } else response.end(JSON.stringify({ issuer, jwks_uri: `${issuer}/keys` }));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const issuer = `http://127.0.0.1:${port}`;
+  return {
+    issuer,
+    fetches: () => fetches,
+    publish(...keys) {
+      published = keys;
+      away = false;
+    },
+    goAway() {
+      away = true;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** Makes a key for the tokens of an issuer. */
+export async function createSigningKey(issuer: string, id: string): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair("ES256");
+  const jwk = { ...(await exportJWK(publicKey)), kid: id, alg: "ES256", use: "sig" };
+  return {
+    id,
+    publicKey: jwk,
+    sign: (claims = {}) =>
+      new SignJWT({ iss: issuer, aud: audience, sub: "alice", ...claims })
+        .setProtectedHeader({ alg: "ES256", kid: id })
+        .setExpirationTime(claims.exp ?? "5 minutes")
+        .sign(privateKey),
+  };
+}

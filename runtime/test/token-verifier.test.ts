@@ -1,0 +1,143 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { authSchema } from "../src/auth-configuration.ts";
+import { createLogger } from "../src/logger.ts";
+import { KeysUnavailable } from "../src/signing-keys.ts";
+import { createTokenVerifier, TokenRefused, type TokenVerifier } from "../src/token-verifier.ts";
+import { audience, createSigningKey, type KeyServer, startKeyServer } from "./key-server.ts";
+
+let server: KeyServer;
+let nowMs: number;
+const verifiers: TokenVerifier[] = [];
+
+beforeEach(async () => {
+  server = await startKeyServer();
+  nowMs = Date.now();
+});
+
+afterEach(async () => {
+  for (const verifier of verifiers.splice(0)) verifier[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+});
+
+function createVerifier(settings: object = {}, issuerSettings: object = {}): TokenVerifier {
+  const issuers = [{ issuer: server.issuer, audience, ...issuerSettings }];
+  const auth = authSchema.parse({ issuers, ...settings });
+  const logger = createLogger("test", { level: "silent", format: "json" });
+  const verifier = createTokenVerifier(auth, logger, () => nowMs);
+  verifiers.push(verifier);
+  return verifier;
+}
+
+const key = (id: string) => createSigningKey(server.issuer, id);
+
+test("a token says who calls, through which client, and what he may do", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const claims = { client_id: "shop", scope: "wallets:read transfers:write" };
+  expect(await createVerifier().verify(await first.sign(claims))).toEqual({
+    issuer: server.issuer,
+    subject: "alice",
+    client: "shop",
+    scopes: new Set(["wallets:read", "transfers:write"]),
+    isUser: true,
+  });
+});
+
+test("a client that acts for itself is no user, nor is anybody of an issuer without users", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const machine = await first.sign({ sub: "shop", client_id: "shop" });
+  expect(await createVerifier().verify(machine)).toMatchObject({ isUser: false });
+  const other = createVerifier({}, { users: false });
+  expect(await other.verify(await first.sign())).toMatchObject({ isUser: false });
+});
+
+test("a token of a new key waits until the key is known, however soon the key comes", async () => {
+  const [first, second, third] = [await key("first"), await key("second"), await key("third")];
+  server.publish(first);
+  const verifier = createVerifier();
+  await verifier.verify(await first.sign());
+  server.publish(first, second);
+  const tokens = await Promise.all([second.sign({ sub: "a" }), second.sign({ sub: "b" })]);
+  const fetchesBefore = server.fetches();
+  await Promise.all(tokens.map((token) => verifier.verify(token)));
+  // One fetch for both, of its configuration and of its keys.
+  expect(server.fetches() - fetchesBefore).toBe(2);
+  server.publish(first, second, third);
+  await verifier.verify(await third.sign());
+});
+
+test("a key that its issuer has taken back is good no longer, nor what it has signed", async () => {
+  const [first, second] = [await key("first"), await key("second")];
+  server.publish(first);
+  const verifier = createVerifier();
+  const token = await first.sign();
+  await verifier.verify(token);
+  server.publish(second);
+  await verifier.verify(await second.sign());
+  await expect(verifier.verify(token)).rejects.toThrow(TokenRefused);
+});
+
+test("keys are kept while their issuer is away, but not for ever", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const verifier = createVerifier({ keys_kept_seconds: 60 });
+  const [token, next] = await Promise.all([first.sign(), first.sign({ sub: "bob" })]);
+  await verifier.verify(token);
+  server.goAway();
+  await verifier.verify(token);
+  await verifier.verify(next);
+  nowMs += 61_000;
+  await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailable);
+});
+
+test("while no key was ever had, whether a token is good cannot be told; then it can", async () => {
+  const first = await key("first");
+  server.goAway();
+  const verifier = createVerifier();
+  await expect(verifier.verify(await first.sign())).rejects.toThrow(KeysUnavailable);
+  server.publish(first);
+  await verifier.verify(await first.sign());
+});
+
+test("made-up key ids fetch no more than once a second, and only a hundred of them wait", async () => {
+  const [first, madeUp] = [await key("first"), await key("made-up")];
+  server.publish(first);
+  const verifier = createVerifier();
+  await verifier.verify(await first.sign());
+  const fetchesBefore = server.fetches();
+  const tokens = await Promise.all(
+    Array.from({ length: 150 }, (_, index) => madeUp.sign({ sub: `user-${index}` })),
+  );
+  const outcomes = await Promise.allSettled(tokens.map((token) => verifier.verify(token)));
+  const reasons = outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason.name);
+  expect(reasons.filter((reason) => reason === "KeysUnavailable")).toHaveLength(50);
+  expect(reasons.filter((reason) => reason === "TokenRefused")).toHaveLength(100);
+  // Two fetches, of its configuration and of its keys each.
+  expect(server.fetches() - fetchesBefore).toBe(4);
+});
+
+test("a token that was good is refused from its expiry on, clock skew allowed", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const verifier = createVerifier({ clock_skew_seconds: 30 });
+  const token = await first.sign({ exp: Math.floor(nowMs / 1_000) + 60 });
+  await verifier.verify(token);
+  nowMs += 85_000;
+  await verifier.verify(token);
+  nowMs += 10_000;
+  await expect(verifier.verify(token)).rejects.toThrow("it has expired");
+});
+
+test.each([
+  ["another audience", { aud: "other" }, '"aud"'],
+  ["another issuer", { iss: "https://elsewhere.example" }, "not trusted"],
+  ["an empty subject", { sub: "" }, "sub at least one"],
+  ["a subject beyond 255 characters", { sub: "a".repeat(256) }, "at most 255"],
+  ["a time before which it is not valid", { nbf: 4e9 }, '"nbf"'],
+  ["a key that its bearer must prove to have", { cnf: { jkt: "thumb" } }, "cnf"],
+])("a token with %s is refused", async (_, claims, why) => {
+  const first = await key("first");
+  server.publish(first);
+  await expect(createVerifier().verify(await first.sign(claims))).rejects.toThrow(why);
+});
