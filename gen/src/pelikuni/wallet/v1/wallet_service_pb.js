@@ -462,7 +462,15 @@ export const EventFormat = /*@__PURE__*/
  *   MALFORMED_MESSAGE     INVALID_ARGUMENT     the bytes or the JSON are not such a message
  *   MESSAGE_TOO_LARGE     RESOURCE_EXHAUSTED   the message is over the server's limit, which it names
  *   STOPPING              UNAVAILABLE          a stream ends because the server stops; open it again elsewhere
+ *   UNAUTHENTICATED       UNAUTHENTICATED      no token, API key or certificate says who calls, or it is refused; the message says why
+ *   PERMISSION_DENIED     PERMISSION_DENIED    the caller lacks a scope, which metadata scope names, or the user is another
+ *   AUTHENTICATION_UNAVAILABLE UNAVAILABLE     the token's issuer does not answer and its key is not known; nothing was done
  *   INTERNAL              INTERNAL             a fault of the service; nothing was done, the reason is in its log
+ *
+ * Who may call a method stands with it (pelikuni.auth.v1.access): the scope for everybody's wallets, and what a user may
+ * do with his own. To a user somebody else's wallet or hold is one that does not exist. Every answer shows the state of a
+ * wallet only to those who may read it, its owner and who has the scope wallets:read: of another's, such as the receiver
+ * of a transfer, only id and currency are set. Request ids are kept apart by caller: one caller's never meets another's.
  *
  * A call that carried a request_id gets google.rpc.RetryInfo with UNAVAILABLE; one without must not be repeated blindly.
  * A call whose deadline passes while it waits never runs; past that point DEADLINE_EXCEEDED leaves the outcome unknown.
