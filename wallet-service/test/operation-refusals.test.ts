@@ -34,11 +34,14 @@ test.each(rows.map((one) => [`${one.reason}: ${one.name}`, one] as const))(
   },
 );
 
-/** Reasons that say that something is not there to decide, or not understood; tested elsewhere. */
+/** Reasons that say that nobody may ask, or that nothing is there to decide; tested elsewhere. */
 const faults = [
   "OVERLOADED",
   "DATABASE_UNAVAILABLE",
   "OUTCOME_UNKNOWN",
+  "UNAUTHENTICATED",
+  "PERMISSION_DENIED",
+  "AUTHENTICATION_UNAVAILABLE",
   "MALFORMED_MESSAGE",
   "MESSAGE_TOO_LARGE",
   "STOPPING",
