@@ -1,11 +1,6 @@
 import { type Static, Type } from "typebox";
-import { kind, remembered } from "./history-schema.ts";
-import {
-  currencyPattern,
-  directionPattern,
-  positionPattern,
-  textPattern,
-} from "./rest-patterns.ts";
+import { kind, periodAndOrder, remembered } from "./history-schema.ts";
+import { currencyPattern, positionPattern, textPattern } from "./rest-patterns.ts";
 import {
   completeTo,
   decimal,
@@ -131,15 +126,7 @@ export const listAccountEntries = {
     currency: Type.Optional(
       Type.String({ pattern: currencyPattern, description: "Only this currency." }),
     ),
-    from: Type.Optional(instant("Only what occurred at this instant or later.")),
-    to: Type.Optional(instant("Only what occurred before this instant.")),
-    direction: Type.Optional(
-      Type.String({
-        pattern: directionPattern,
-        default: "newest",
-        description: "Which entries come first.",
-      }),
-    ),
+    ...periodAndOrder,
     ...pageQuery("entries", accountEntriesDefault),
     ...minPosition,
   }),

@@ -44,6 +44,19 @@ export const remembered = {
   metadata: Type.Record(Type.String(), Type.String(), { description: "Free pairs." }),
 };
 
+/** The part of a query that says which entries come, and which first. */
+export const periodAndOrder = {
+  from: Type.Optional(instant("Only what occurred at this instant or later.")),
+  to: Type.Optional(instant("Only what occurred before this instant.")),
+  direction: Type.Optional(
+    Type.String({
+      pattern: directionPattern,
+      default: "newest",
+      description: "Which entries come first.",
+    }),
+  ),
+};
+
 const requestId = Type.String({
   description:
     "The Idempotency-Key; empty if there was none, and without the scope history:read where somebody " +
@@ -172,20 +185,12 @@ export const listHistory = {
   tags: ["history"],
   params: walletPath,
   querystring: Type.Object({
-    from: Type.Optional(instant("Only what occurred at this instant or later.")),
-    to: Type.Optional(instant("Only what occurred before this instant.")),
+    ...periodAndOrder,
     kind: Type.Optional(
       Type.String({
         pattern: kindsPattern,
         description: "Only these kinds, with commas between them.",
         examples: ["wallet_funded,transfer_completed"],
-      }),
-    ),
-    direction: Type.Optional(
-      Type.String({
-        pattern: directionPattern,
-        default: "newest",
-        description: "Which entries come first.",
       }),
     ),
     ...pageQuery("entries", entriesDefault),

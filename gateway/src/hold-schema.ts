@@ -7,12 +7,12 @@ import {
   ifMatch,
   location,
   receiptHeaders,
+  refusals,
   side,
   walletConditions,
-  walletId,
 } from "./mutation-parts.ts";
 import { optionalBody } from "./optional-body.ts";
-import { holdStatusPattern, uuidPattern } from "./rest-patterns.ts";
+import { holdStatusPattern } from "./rest-patterns.ts";
 import {
   decimal,
   instant,
@@ -20,6 +20,7 @@ import {
   link,
   pageQuery,
   problems,
+  uuid,
   walletPath,
 } from "./rest-schema-parts.ts";
 
@@ -54,15 +55,17 @@ export type HoldBody = Static<typeof holdSchema>;
 /** A hold, described once for all routes. */
 export const holdReference = Type.Unsafe<HoldBody>({ $ref: "Hold#" });
 
-const holdPath = Type.Object({
-  hold_id: Type.String({
-    format: "uuid",
-    pattern: uuidPattern,
-    description: "The hold: a UUID in either case.",
-  }),
-});
-const holdConditions = Type.Object({ ...idempotencyKey, ...ifMatch("the hold's wallet") });
 const tags = ["holds"];
+const holdPath = Type.Object({ hold_id: uuid("The hold") });
+const asked = {
+  tags,
+  params: holdPath,
+  headers: Type.Object({ ...idempotencyKey, ...ifMatch("the hold's wallet") }),
+};
+const answered = {
+  200: json("The hold right after it.", holdReference, receiptHeaders),
+  ...refusals,
+};
 
 /** POST /wallets/:id/holds */
 export const placeHold = {
@@ -82,7 +85,7 @@ export const placeHold = {
   }),
   response: {
     201: json("The new hold.", holdReference, { ...location, ...receiptHeaders }),
-    ...problems(400, 404, 412, 413, 415, 422, 503, 504),
+    ...refusals,
   },
 };
 
@@ -126,11 +129,9 @@ export const captureHold = {
   description:
     "To one wallet with to_wallet_id and amount, or to several places with payments. What remains is " +
     "released by the same transaction unless it is to be kept.",
-  tags,
-  params: holdPath,
-  headers: holdConditions,
+  ...asked,
   body: exactObject({
-    to_wallet_id: Type.Optional(walletId("The wallet that is paid")),
+    to_wallet_id: Type.Optional(uuid("The wallet that is paid")),
     amount: Type.Optional(amount),
     payments: Type.Optional(
       Type.Array(exactObject({ to: side, amount }), {
@@ -147,10 +148,7 @@ export const captureHold = {
     ),
     ...details,
   }),
-  response: {
-    200: json("The hold right after it.", holdReference, receiptHeaders),
-    ...problems(400, 404, 412, 413, 415, 422, 503, 504),
-  },
+  response: answered,
 };
 
 /** POST /holds/:hold_id/release */
@@ -158,12 +156,7 @@ export const releaseHold = {
   operationId: "releaseHold",
   summary: "Free what a hold has set aside",
   description: "Needs no body.",
-  tags,
-  params: holdPath,
-  headers: holdConditions,
+  ...asked,
   body: exactObject(details, optionalBody),
-  response: {
-    200: json("The hold right after it.", holdReference, receiptHeaders),
-    ...problems(400, 404, 412, 413, 415, 422, 503, 504),
-  },
+  response: answered,
 };

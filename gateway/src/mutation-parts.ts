@@ -1,6 +1,7 @@
 import { type TOptional, type TString, type TUnsafe, Type } from "typebox";
 import { exactObject } from "./exact-object.ts";
-import { ifMatchPattern, keyPattern, textPattern, uuidPattern } from "./rest-patterns.ts";
+import { ifMatchPattern, keyPattern, textPattern } from "./rest-patterns.ts";
+import { problems, uuid } from "./rest-schema-parts.ts";
 
 /** The largest body of a request that may carry lists, or details in any script, in bytes. */
 export const longBodyBytesMax = 262_144;
@@ -67,19 +68,10 @@ export function account(description: string): TString {
   });
 }
 
-/** A wallet, as a body names it. */
-export function walletId(description: string): TString {
-  return Type.String({
-    format: "uuid",
-    pattern: uuidPattern,
-    description: `${description}: a UUID in either case.`,
-  });
-}
-
 /** One end of a movement of money. */
 export const side = exactObject(
   {
-    wallet_id: Type.Optional(walletId("A wallet")),
+    wallet_id: Type.Optional(uuid("A wallet")),
     account: Type.Optional(account("An account outside the wallets.")),
   },
   { description: "Either a wallet or an account outside the wallets." },
@@ -148,3 +140,6 @@ export const etag = {
 
 /** The header that says where something new is. */
 export const location = { Location: Type.String({ description: "Its path." }) };
+
+/** Why a change of a wallet, or of a hold of it, is not made. */
+export const refusals = problems(400, 404, 412, 413, 415, 422, 503, 504);

@@ -8,6 +8,7 @@ import {
   WalletStatus,
 } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { Receipt } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import type { FastifyReply } from "fastify";
 import type { HoldBody } from "./hold-schema.ts";
 import type { PostedBody, ReversalBody } from "./transaction-schema.ts";
 import type { WalletBody, WholeWalletBody } from "./wallet-schema.ts";
@@ -122,6 +123,18 @@ function isShown({ userId }: Wallet): boolean {
 export function receiptHeaders(receipt: Receipt | undefined): Record<string, string> {
   const { transactionId, position } = answered(receipt);
   return { "Transaction-Id": transactionId, Position: position.toString() };
+}
+
+/** Answers a wallet right after its change. */
+export function changedWallet(
+  reply: FastifyReply,
+  {
+    receipt,
+    wallet,
+  }: { readonly receipt?: Receipt | undefined; readonly wallet?: Wallet | undefined },
+): WalletBody {
+  reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
+  return walletBody(wallet);
 }
 
 /** Whether an If-None-Match header names the tag, weakly compared as RFC 9110 wants it. */

@@ -34,14 +34,17 @@ export type ProblemBody = Static<typeof problemSchema>;
 
 const problemReference = Type.Unsafe<ProblemBody>({ $ref: "Problem#" });
 
-/** The path of one wallet. */
-export const walletPath = Type.Object({
-  id: Type.String({
+/** An id as a request gives it, for example of "The wallet". */
+export function uuid(description: string): TString {
+  return Type.String({
     format: "uuid",
     pattern: uuidPattern,
-    description: "The wallet: a UUID in either case.",
-  }),
-});
+    description: `${description}: a UUID in either case.`,
+  });
+}
+
+/** The path of one wallet. */
+export const walletPath = Type.Object({ id: uuid("The wallet") });
 
 /** The most items on one page. */
 export const pageSizeMax = 1_000;

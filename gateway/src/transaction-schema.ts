@@ -9,11 +9,10 @@ import {
   noIfMatch,
   receiptHeaders,
   side,
-  walletId,
 } from "./mutation-parts.ts";
 import { optionalBody } from "./optional-body.ts";
-import { textPattern, uuidPattern } from "./rest-patterns.ts";
-import { decimal, json, problems } from "./rest-schema-parts.ts";
+import { textPattern } from "./rest-patterns.ts";
+import { decimal, json, problems, uuid } from "./rest-schema-parts.ts";
 import { walletReference } from "./wallet-schema.ts";
 
 const legsMax = 100;
@@ -51,11 +50,7 @@ export type PostedBody = Static<typeof postedSchema>;
 
 /** The path of one transaction. */
 export const transactionPath = Type.Object({
-  transaction_id: Type.String({
-    format: "uuid",
-    pattern: uuidPattern,
-    description: "The transaction: a UUID in either case, as the header Transaction-Id gave it.",
-  }),
+  transaction_id: uuid("The transaction, as the header Transaction-Id named it"),
 });
 
 /** POST /transactions */
@@ -78,7 +73,7 @@ export const postTransaction = {
     expected_versions: Type.Optional(
       Type.Array(
         exactObject({
-          wallet_id: walletId("A wallet of the legs"),
+          wallet_id: uuid("A wallet of the legs"),
           version: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
         }),
         { maxItems: 2 * legsMax, description: "Act only if these wallets have these versions." },

@@ -2,7 +2,7 @@ import { FreezeScope, WalletService } from "@pelikuni/gen/wallet/v1/wallet_servi
 import type { RestServer } from "./http-server.ts";
 import { longBodyBytesMax } from "./mutation-parts.ts";
 import { amountText, conditions, detailsOf, sideOf } from "./request-mapping.ts";
-import { receiptHeaders, walletBody, walletTagHeader, wholeWalletBody } from "./rest-mapping.ts";
+import { changedWallet, receiptHeaders, walletTagHeader, wholeWalletBody } from "./rest-mapping.ts";
 import type { CallRpc } from "./rpc-calls.ts";
 import * as rest from "./wallet-life-schema.ts";
 
@@ -26,27 +26,25 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
 
   const freeze = { schema: rest.freezeWallet, ...limits };
   app.post("/wallets/:id/freeze", freeze, async ({ params, body, headers }, reply) => {
-    const { receipt, wallet } = await call(reply, rpc.freezeWallet, {
+    const answer = await call(reply, rpc.freezeWallet, {
       walletId: params.id,
       scope: body.scope === "OUTGOING" ? FreezeScope.OUTGOING : FreezeScope.ALL,
       reason: body.reason ?? "",
       ...conditions(headers),
       ...detailsOf(body),
     });
-    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
-    return walletBody(wallet);
+    return changedWallet(reply, answer);
   });
 
   const unfreeze = { schema: rest.unfreezeWallet, ...limits };
   app.post("/wallets/:id/unfreeze", unfreeze, async ({ params, body, headers }, reply) => {
-    const { receipt, wallet } = await call(reply, rpc.unfreezeWallet, {
+    const answer = await call(reply, rpc.unfreezeWallet, {
       walletId: params.id,
       reason: body.reason ?? "",
       ...conditions(headers),
       ...detailsOf(body),
     });
-    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
-    return walletBody(wallet);
+    return changedWallet(reply, answer);
   });
 
   const close = { schema: rest.closeWallet, ...limits };
@@ -59,9 +57,7 @@ export function registerWalletLifeRoutes(app: RestServer, call: CallRpc): void {
       ...conditions(headers),
       ...detailsOf(body),
     });
-    const [closed] = wallets;
-    reply.headers(walletTagHeader(closed)).headers(receiptHeaders(receipt));
-    return walletBody(closed);
+    return changedWallet(reply, { receipt, wallet: wallets[0] });
   });
 }
 

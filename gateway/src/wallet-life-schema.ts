@@ -7,16 +7,16 @@ import {
   metadata,
   reason,
   receiptHeaders,
+  refusals,
   side,
   walletConditions,
 } from "./mutation-parts.ts";
 import { optionalBody } from "./optional-body.ts";
 import { scopePattern } from "./rest-patterns.ts";
-import { problems, walletPath } from "./rest-schema-parts.ts";
+import { walletPath } from "./rest-schema-parts.ts";
 import { walletAnswer, wholeWalletAnswer } from "./wallet-schema.ts";
 
 const asked = { tags: ["wallets"], params: walletPath, headers: walletConditions };
-const refused = problems(400, 404, 412, 413, 415, 422, 503, 504);
 
 /** PATCH /wallets/:id */
 export const updateWallet = {
@@ -46,7 +46,7 @@ export const updateWallet = {
   }),
   response: {
     200: { ...wholeWalletAnswer, headers: { ...etag, ...receiptHeaders } },
-    ...refused,
+    ...refusals,
   },
 };
 
@@ -71,7 +71,7 @@ export const freezeWallet = {
     },
     optionalBody,
   ),
-  response: { 200: walletAnswer, ...refused },
+  response: { 200: walletAnswer, ...refusals },
 };
 
 /** POST /wallets/:id/unfreeze */
@@ -81,7 +81,7 @@ export const unfreezeWallet = {
   summary: "Let a wallet's money move again",
   description: "The wallet is ACTIVE afterwards.",
   body: exactObject({ ...reason, ...details }, optionalBody),
-  response: { 200: walletAnswer, ...refused },
+  response: { 200: walletAnswer, ...refusals },
 };
 
 /** POST /wallets/:id/close */
@@ -93,5 +93,5 @@ export const closeWallet = {
     "It has to be empty, or its money goes to sweep_to in the same transaction. The answer is the " +
     "closed wallet.",
   body: exactObject({ sweep_to: Type.Optional(side), ...reason, ...details }, optionalBody),
-  response: { 200: walletAnswer, ...refused },
+  response: { 200: walletAnswer, ...refusals },
 };

@@ -3,6 +3,7 @@ import type { RestServer } from "./http-server.ts";
 import { longBodyBytesMax } from "./mutation-parts.ts";
 import { amountText, conditions, detailsOf, pageOf } from "./request-mapping.ts";
 import {
+  changedWallet,
   matchesTag,
   nextPageHeaders,
   receiptHeaders,
@@ -59,15 +60,14 @@ export function registerWalletRoutes(app: RestServer, call: CallRpc): void {
   );
 
   app.post("/wallets/:id/fund", { schema: rest.fundWallet }, async (request, reply) => {
-    const { receipt, wallet } = await call(reply, rpc.fundWallet, {
+    const answer = await call(reply, rpc.fundWallet, {
       walletId: request.params.id,
       amount: amountText(request.body.amount),
       source: request.body.source ?? "",
       ...conditions(request.headers),
       ...detailsOf(request.body),
     });
-    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
-    return walletBody(wallet);
+    return changedWallet(reply, answer);
   });
 
   app.post("/wallets/:id/transfer", { schema: rest.transfer }, async (request, reply) => {
@@ -84,15 +84,14 @@ export function registerWalletRoutes(app: RestServer, call: CallRpc): void {
 
   const withdraw = { schema: rest.withdraw, bodyLimit: longBodyBytesMax };
   app.post("/wallets/:id/withdraw", withdraw, async (request, reply) => {
-    const { receipt, wallet } = await call(reply, rpc.withdraw, {
+    const answer = await call(reply, rpc.withdraw, {
       walletId: request.params.id,
       amount: amountText(request.body.amount),
       destination: request.body.destination ?? "",
       ...conditions(request.headers),
       ...detailsOf(request.body),
     });
-    reply.headers(walletTagHeader(wallet)).headers(receiptHeaders(receipt));
-    return walletBody(wallet);
+    return changedWallet(reply, answer);
   });
 }
 

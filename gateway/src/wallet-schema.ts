@@ -10,11 +10,11 @@ import {
   metadata,
   noIfMatch,
   receiptHeaders,
+  refusals,
   walletConditions,
-  walletId,
 } from "./mutation-parts.ts";
 import { currencyPattern, textPattern } from "./rest-patterns.ts";
-import { decimal, json, link, pageQuery, problems, walletPath } from "./rest-schema-parts.ts";
+import { decimal, json, link, pageQuery, problems, uuid, walletPath } from "./rest-schema-parts.ts";
 
 /** The number of wallets on a page when the client does not say. */
 export const walletsDefault = 1_000;
@@ -92,7 +92,15 @@ export const wholeWalletAnswer = json(
   etag,
 );
 
-const page = Type.Object(pageQuery("wallets", walletsDefault));
+const ofMoney = { tags: ["money"], params: walletPath, headers: walletConditions };
+const listed = {
+  tags: ["wallets"],
+  querystring: Type.Object(pageQuery("wallets", walletsDefault)),
+  response: {
+    200: json("One page of wallets.", Type.Array(walletReference), link),
+    ...problems(400, 503, 504),
+  },
+};
 
 /** POST /wallets */
 export const createWallet = {
@@ -126,12 +134,7 @@ export const listWallets = {
   operationId: "listWallets",
   summary: "List all wallets",
   description: "Newest first.",
-  tags: ["wallets"],
-  querystring: page,
-  response: {
-    200: json("One page of wallets.", Type.Array(walletReference), link),
-    ...problems(400, 503, 504),
-  },
+  ...listed,
 };
 
 /** GET /wallets/:id */
@@ -158,18 +161,13 @@ export const fundWallet = {
   operationId: "fundWallet",
   summary: "Bring money into a wallet",
   description: "The money comes from outside, from an account that has no balance.",
-  tags: ["money"],
-  params: walletPath,
-  headers: walletConditions,
+  ...ofMoney,
   body: Type.Object({
     amount,
     source: Type.Optional(account("Where it comes from; external when it is left out.")),
     ...details,
   }),
-  response: {
-    200: walletAnswer,
-    ...problems(400, 404, 412, 413, 415, 422, 503, 504),
-  },
+  response: { 200: walletAnswer, ...refusals },
 };
 
 /** POST /wallets/:id/transfer */
@@ -177,17 +175,15 @@ export const transfer = {
   operationId: "transfer",
   summary: "Move money to another wallet",
   description: "The wallet in the path pays. Both wallets have the same currency.",
-  tags: ["money"],
-  params: walletPath,
-  headers: walletConditions,
+  ...ofMoney,
   body: Type.Object({
-    to_wallet_id: walletId("The wallet that receives"),
+    to_wallet_id: uuid("The wallet that receives"),
     amount,
     ...details,
   }),
   response: {
     200: json("The receiving wallet right after it.", walletReference, receiptHeaders),
-    ...problems(400, 404, 412, 413, 415, 422, 503, 504),
+    ...refusals,
   },
 };
 
@@ -196,15 +192,13 @@ export const withdraw = {
   operationId: "withdraw",
   summary: "Send money out of a wallet",
   description: "A payout. One that is returned is taken back with POST /transactions/:id/reverse.",
-  tags: ["money"],
-  params: walletPath,
-  headers: walletConditions,
+  ...ofMoney,
   body: exactObject({
     amount,
     destination: Type.Optional(account("Where it goes to; external when it is left out.")),
     ...details,
   }),
-  response: { 200: walletAnswer, ...problems(400, 404, 412, 413, 415, 422, 503, 504) },
+  response: { 200: walletAnswer, ...refusals },
 };
 
 /** GET /users/:user_id/wallets */
@@ -212,11 +206,6 @@ export const listUserWallets = {
   operationId: "listUserWallets",
   summary: "List the wallets of a user",
   description: "Newest first; an empty list for a user without wallets.",
-  tags: ["wallets"],
   params: Type.Object({ user_id: userId }),
-  querystring: page,
-  response: {
-    200: json("One page of wallets.", Type.Array(walletReference), link),
-    ...problems(400, 503, 504),
-  },
+  ...listed,
 };
