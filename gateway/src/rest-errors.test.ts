@@ -9,6 +9,8 @@ test.each([
   [Code.NotFound, "WALLET_NOT_FOUND", 404, "Wallet not found"],
   [Code.Aborted, "VERSION_CONFLICT", 412, "The wallet has another version"],
   [Code.AlreadyExists, "REQUEST_ID_REUSED", 422, "The key belongs to another request"],
+  [Code.ResourceExhausted, "RATE_LIMITED", 429, "Too many calls"],
+  [Code.ResourceExhausted, "MESSAGE_TOO_LARGE", 503, "The message is too large"],
   [Code.DataLoss, "HISTORY_DAMAGED", 500, "The history of wallet 1 is damaged at its version 2"],
   [Code.Unavailable, "OVERLOADED", 503, "Too many requests at once"],
 ])(

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { rateLimitedReason } from "@pelikuni/runtime/caller-limits";
 import { errorReason, errorRetryDelayMs, errorViolations } from "@pelikuni/runtime/rpc-errors";
 import type { ProblemBody } from "./rest-schema-parts.ts";
 
@@ -108,8 +109,8 @@ export async function inTermsOf<T>(terms: RefusalTerms, answer: Promise<T>): Pro
  */
 export function refusalOfRpc(error: ConnectError, terms: RefusalTerms = {}): RestRefusal {
   const { conflictStatus = statusOfCode[Code.Aborted] } = terms;
-  const status = error.code === Code.Aborted ? conflictStatus : statusOfCode[error.code];
   const reason = errorReason(error);
+  const status = statusOf(error, reason, conflictStatus);
   // Lost data are told: the caller has to know what it is that he cannot rely on.
   const isFault = status === 500 && error.code !== Code.DataLoss;
   if (reason === undefined || isFault) return unexplained(status, error.code);
@@ -121,6 +122,15 @@ export function refusalOfRpc(error: ConnectError, terms: RefusalTerms = {}): Res
   const detail = first === undefined ? error.rawMessage : sentence(first);
   const headers = { ...retryAfter(error, reason), ...challenge(error) };
   return new RestRefusal(status, { reason, detail, errors, headers });
+}
+
+function statusOf(
+  { code }: ConnectError,
+  reason: string | undefined,
+  conflictStatus: number,
+): number {
+  if (reason === rateLimitedReason) return 429;
+  return code === Code.Aborted ? conflictStatus : statusOfCode[code];
 }
 
 /** How to say who calls (RFC 6750, section 3), where that is what is wrong. */

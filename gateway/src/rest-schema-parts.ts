@@ -124,6 +124,9 @@ const problemMeanings = {
   422:
     "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input. " +
     "REFERENCE_ALREADY_USED: money came in under this reference before; detail names the transaction.",
+  429:
+    "RATE_LIMITED: the caller asks for more than he may. Nothing was done; repeat after Retry-After's " +
+    "seconds.",
   500:
     "HISTORY_DAMAGED: what is stored of the wallet was changed by hand, and detail says at which " +
     "version; or INTERNAL.",
@@ -134,7 +137,7 @@ const problemMeanings = {
 } as const;
 
 /** What may be answered by any route that calls a service. */
-const everywhere = [401, 403] as const;
+const everywhere = [401, 403, 429] as const;
 
 type ProblemStatus = keyof typeof problemMeanings;
 

@@ -39,7 +39,10 @@ export interface RpcErrorOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** The fields to blame; at most the first 20 are sent. */
   readonly violations?: readonly FieldViolation[];
-  /** Milliseconds after which the same call may be sent again; only for calls with a request_id. */
+  /**
+   * Milliseconds after which the same call may be sent again; for a call without a request_id only
+   * when it is sure that nothing was done.
+   */
   readonly retryDelayMs?: number;
 }
 

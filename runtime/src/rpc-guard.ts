@@ -8,6 +8,7 @@ import {
 } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { untilAborted } from "./abortable-stream.ts";
+import { createHeldRefusals } from "./held-refusals.ts";
 import { callOver } from "./rpc-call.ts";
 import { rpcError } from "./rpc-errors.ts";
 import { answerOfFault } from "./rpc-fault.ts";
@@ -43,6 +44,7 @@ const overloadRetryDelayMs = 250;
 export function createRpcGuard(limits: GuardLimits, logger: Logger): RpcGuard {
   const streams = new Set<AbortController>();
   const idleListeners: (() => void)[] = [];
+  const refusals = createHeldRefusals();
   let requests = 0;
   let stopping = false;
 
@@ -62,14 +64,15 @@ export function createRpcGuard(limits: GuardLimits, logger: Logger): RpcGuard {
       };
       controller.signal.addEventListener("abort", release, { once: true });
       streams.add(controller);
-      return superviseStream(next, request, controller, logger);
+      return superviseStream(next, request, controller, logger).catch(refusals.reject);
     }
     if (requests >= limits.requestsInFlightMax) throw overloaded(request.message);
     requests += 1;
     try {
       return await next(request);
     } catch (fault) {
-      throw answerOfFault(fault, request, logger);
+      // Not awaited: a refusal that is held back is no longer in flight.
+      return refusals.reject(answerOfFault(fault, request, logger));
     } finally {
       requests -= 1;
       checkIdle();
@@ -80,6 +83,7 @@ export function createRpcGuard(limits: GuardLimits, logger: Logger): RpcGuard {
     interceptor,
     endStreams: () => {
       stopping = true;
+      refusals.letGo();
       for (const controller of streams) controller.abort(serverStopping());
     },
     idle: () =>

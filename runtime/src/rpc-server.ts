@@ -12,6 +12,8 @@ import { z } from "zod";
 import { type AuthConfiguration, assertNotExposed, isOpen } from "./auth-configuration.ts";
 import { createAuthentication, type FindApiKey } from "./authentication.ts";
 import { createAuthorization, type Ownership } from "./authorization.ts";
+import { createCallCost } from "./call-cost.ts";
+import { createCallerLimits } from "./caller-limits.ts";
 import type { ServerTls } from "./certificates.ts";
 import { openGrpcPort } from "./grpc-port.ts";
 import { openHttpPort } from "./http-port.ts";
@@ -46,6 +48,17 @@ export const rpcLimitsSchema = z
     requests_in_flight_max: count(4_096),
     /** Answer streams open at once, over all ways in; more are refused with OVERLOADED. */
     streams_open_max: count(1_000),
+    /**
+     * Calls a second that one caller may make, a batch counting as its items; more are refused with
+     * RATE_LIMITED. A fifth of what a replica carries, so that a company's only backend has enough.
+     */
+    caller_calls_per_second: count(2_000),
+    /** Calls that one caller may make at once after a time without any. */
+    caller_burst: count(2_000),
+    /** Of requests_in_flight_max, what one caller may have. */
+    caller_requests_in_flight_max: count(1_024),
+    /** Of streams_open_max, what one caller may have. */
+    caller_streams_max: count(250),
     /** gRPC: calls that one connection may have open at once; more wait at the client. */
     streams_per_connection_max: count(1_000),
     /** gRPC: milliseconds after which a connection without calls is closed. */
@@ -71,6 +84,10 @@ export const rpcLimitsSchema = z
     streamDurationMaxMs: limits.stream_duration_max_ms,
     requestsInFlightMax: limits.requests_in_flight_max,
     streamsOpenMax: limits.streams_open_max,
+    callerCallsPerSecond: limits.caller_calls_per_second,
+    callerBurst: limits.caller_burst,
+    callerRequestsInFlightMax: limits.caller_requests_in_flight_max,
+    callerStreamsMax: limits.caller_streams_max,
     streamsPerConnectionMax: limits.streams_per_connection_max,
     connectionIdleMs: limits.connection_idle_ms,
     keepaliveMs: limits.keepalive_ms,
@@ -180,6 +197,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const interceptors = [
     guard.interceptor,
     authentication.interceptor,
+    createCallerLimits(limits, createCallCost(descriptors), logger),
     authorization.scopes,
     validation,
     authorization.owners,

@@ -11,6 +11,7 @@ import {
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { authSchema } from "../src/auth-configuration.ts";
+import type { Caller } from "../src/caller.ts";
 import type { ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
 import {
@@ -55,8 +56,10 @@ export async function startTestServer(options: {
   readonly limits?: Record<string, number>;
   /** Of both ports; the clients below do not speak it. */
   readonly tls?: ServerTls;
+  /** Those who may call, by their API keys; left out: everybody may do everything. */
+  readonly callers?: ReadonlyMap<string, Caller>;
 }): Promise<TestServer> {
-  const { tls } = options;
+  const { tls, callers } = options;
   const log: string[] = [];
   const server = await startRpcServer({
     services: [
@@ -67,7 +70,10 @@ export async function startTestServer(options: {
     grpc: { host: "127.0.0.1", port: 0, tls },
     http: { host: "127.0.0.1", port: 0, tls, corsOrigins: [corsOrigin] },
     limits: rpcLimitsSchema.parse(options.limits),
-    access: { auth: authSchema.parse({}) },
+    access: {
+      auth: authSchema.parse({ api_keys: callers !== undefined }),
+      findApiKey: async (secret) => callers?.get(secret),
+    },
     logger: createLogger(
       "test",
       { level: "warn", format: "json" },

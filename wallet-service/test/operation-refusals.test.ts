@@ -37,6 +37,7 @@ test.each(rows.map((one) => [`${one.reason}: ${one.name}`, one] as const))(
 /** Reasons that say that nobody may ask, or that nothing is there to decide; tested elsewhere. */
 const faults = [
   "OVERLOADED",
+  "RATE_LIMITED",
   "DATABASE_UNAVAILABLE",
   "OUTCOME_UNKNOWN",
   "UNAUTHENTICATED",

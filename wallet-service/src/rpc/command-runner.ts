@@ -37,9 +37,10 @@ export function createCommandRunner(groupCommit: GroupCommit): CommandRunner {
     requests: readonly Request[],
     context: HandlerContext,
   ): Promise<(CommandOutcome | CommandFault)[]> {
+    const caller = principalOf(callerOf(context));
     const expiresAtMs = performance.now() + (context.timeoutMs() ?? Number.POSITIVE_INFINITY);
     try {
-      const outcomes = groupCommit.submit(requests, expiresAtMs);
+      const outcomes = groupCommit.submit(requests, expiresAtMs, caller);
       return await Promise.all(outcomes.map((outcome) => outcome.catch(faultOnly)));
     } catch (error) {
       const fault = faultOnly(error);

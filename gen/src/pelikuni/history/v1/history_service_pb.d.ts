@@ -1666,6 +1666,7 @@ export declare const DirectionSchema: GenEnum<Direction>;
  *   HISTORY_DAMAGED        DATA_LOSS         a wallet's entries have a gap or do not add up; VerifyWallet says where; metadata wallet_id, version.
  *                                            Or an event's bytes are not what they were; VerifyJournal says where; metadata transaction_id, position
  *   DATABASE_UNAVAILABLE   UNAVAILABLE       the database does not answer
+ *   RATE_LIMITED           RESOURCE_EXHAUSTED the caller asks for more than he may; google.rpc.RetryInfo says when to repeat
  *   WALLET_SERVICE_UNAVAILABLE UNAVAILABLE   reconciliation could not read the wallet-service
  *
  * @generated from service pelikuni.history.v1.HistoryService

@@ -457,6 +457,7 @@ export const EventFormat = /*@__PURE__*/
  *   VERSION_CONFLICT      ABORTED              expected_version is not the wallet's version
  *   REQUEST_ID_REUSED     ALREADY_EXISTS       the request_id belongs to a call with other input
  *   OVERLOADED            UNAVAILABLE          a bounded queue is full; nothing was done
+ *   RATE_LIMITED          RESOURCE_EXHAUSTED   the caller asks for more than he may; nothing was done
  *   DATABASE_UNAVAILABLE  UNAVAILABLE          the database does not answer; nothing was done
  *   OUTCOME_UNKNOWN       UNAVAILABLE          the commit was sent, its answer lost; repeat with the same request_id
  *   MALFORMED_MESSAGE     INVALID_ARGUMENT     the bytes or the JSON are not such a message
@@ -473,6 +474,8 @@ export const EventFormat = /*@__PURE__*/
  * of a transfer, only id and currency are set. Request ids are kept apart by caller: one caller's never meets another's.
  *
  * A call that carried a request_id gets google.rpc.RetryInfo with UNAVAILABLE; one without must not be repeated blindly.
+ * RATE_LIMITED comes with it always. Of what a caller may do in a second a batch uses as much as its transfers do one by
+ * one, a transaction as much as it has legs, and a page one call more for every twenty rows.
  * A call whose deadline passes while it waits never runs; past that point DEADLINE_EXCEEDED leaves the outcome unknown.
  *
  * @generated from service pelikuni.wallet.v1.WalletService
