@@ -5,6 +5,7 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
+import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import { createLogger, type Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
@@ -38,6 +39,10 @@ export interface BedOptions {
   readonly kafka?: KafkaConfiguration;
   /** Nothing is logged when it is left out. */
   readonly logger?: Logger;
+  /** Who may call; everybody when left out. */
+  readonly auth?: AuthConfiguration;
+  /** Its clock, milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 const quiet = createLogger("test", { level: "silent", format: "json" });
@@ -80,7 +85,7 @@ export async function startHistoryBed(options: BedOptions = {}): Promise<History
 /** Starts a wallet-service, a replica when the database has one already. */
 export async function startWallets(
   database: TestDatabase,
-  { kafka, logger = quiet }: BedOptions = {},
+  { logger = quiet, ...options }: BedOptions = {},
 ): ReturnType<typeof startWalletService> {
   const configuration = walletServiceSchema.parse({
     ...commonSettings(database),
@@ -91,7 +96,7 @@ export async function startWallets(
     hold_days_max: 31,
     request_ids_kept_days: 7,
   });
-  return await startWalletService({ configuration, logger, ...(kafka ? { kafka } : {}) });
+  return await startWalletService({ configuration, logger, ...options });
 }
 
 /** Starts a history-service, a replica when the database has one already. */
@@ -101,18 +106,21 @@ export async function startHistory(
     readonly walletGrpcPort: number;
     /** Another way to the same database. */
     readonly databaseUrl?: string;
+    /** Who it is to the wallet-service. */
+    readonly credentials?: object;
   },
 ): ReturnType<typeof startHistoryService> {
-  const { kafka, walletGrpcPort, logger = quiet, databaseUrl = database.serviceUrl } = options;
+  const { walletGrpcPort, databaseUrl = database.serviceUrl, credentials, ...others } = options;
   const common = commonSettings(database);
   const configuration = historyServiceSchema.parse({
     ...common,
     database: { ...common.database, url: databaseUrl },
-    source: kafka ? "kafka" : "feed",
+    source: options.kafka ? "kafka" : "feed",
     kafka_group: "pelikuni-history",
     wallet_service_address: `127.0.0.1:${walletGrpcPort}`,
+    wallet_service_credentials: credentials,
   });
-  return await startHistoryService({ configuration, logger, ...(kafka ? { kafka } : {}) });
+  return await startHistoryService({ configuration, logger: quiet, ...others });
 }
 
 /** A gRPC transport to a port of this machine. */

@@ -1,10 +1,8 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import path from "node:path";
 import type { ReconcileResponse } from "@pelikuni/gen/history/v1/history_service_pb";
 import type postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type HistoryBed, startHistory, startHistoryBed } from "../src/history-bed.ts";
+import { runHistoryCommand } from "../src/history-command.ts";
 
 let bed: HistoryBed;
 let walletIds: string[];
@@ -47,20 +45,8 @@ async function runCommand(
   name: string,
   address = `127.0.0.1:${bed.historyGrpcPort}`,
   environment: Readonly<Record<string, string>> = {},
-): Promise<{ code: unknown; output: string }> {
-  const file = path.resolve(import.meta.dirname, `../../history-service/src/${name}.ts`);
-  const loader = import.meta.resolve("tsx");
-  const args = ["--conditions=source", "--import", loader, file];
-  if (address !== "") args.push(address);
-  const child = spawn(process.execPath, args, { env: { ...process.env, ...environment } });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  const [code] = await once(child, "close");
-  return { code, output };
+): ReturnType<typeof runHistoryCommand> {
+  return await runHistoryCommand(name, address, environment);
 }
 
 test("equal histories have no difference, while money goes on moving", async () => {
