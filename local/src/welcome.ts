@@ -13,8 +13,9 @@ export interface Addresses {
 export function describeAddresses(addresses: Addresses): string {
   const { restPort, grpcPort, httpPort, historyGrpcPort } = addresses;
   const rest = `http://localhost:${restPort}`;
-  const json = "-H 'content-type: application/json'";
-  const firstWallet = `$(curl -s ${rest}/users/alice/wallets | grep -oE '[0-9a-f-]{36}' | head -1)`;
+  const who = addresses.open ? "" : ` -H "authorization: Bearer $TOKEN"`;
+  const json = `-H 'content-type: application/json'${who}`;
+  const firstWallet = `$(curl -s${who} ${rest}/users/alice/wallets | grep -oE '[0-9a-f-]{36}' | head -1)`;
   const list = "pelikuni.wallet.v1.WalletService/ListWallets";
   return `
 Pelikuni is running. Ctrl-C stops it; its data stay.
@@ -30,7 +31,7 @@ Three commands to try, in another terminal:
 
   curl ${rest}/wallets/${firstWallet}/fund ${json} -d '{"amount":"100.00"}'
 
-  npx buf curl --protocol grpc --http2-prior-knowledge -d '{"userId":"alice"}' \\
+  npx buf curl --protocol grpc --http2-prior-knowledge${who} -d '{"userId":"alice"}' \\
     http://localhost:${grpcPort}/${list}
 
 `;

@@ -72,6 +72,11 @@ export function mayReadOf(caller: Caller, scope: string, userId: string): boolea
   return caller.scopes.has(scope) || (caller.isUser && caller.subject === userId);
 }
 
+/** Who is written down for what a caller does; undefined for the open caller, who is nobody. */
+export function actorOf(caller: Caller): Pick<Caller, "issuer" | "subject" | "client"> | undefined {
+  return caller.issuer === "" ? undefined : caller;
+}
+
 /**
  * Names a caller in one text, different for different ones; what his request_ids are kept apart by.
  * His client does not count: a payment may be repeated by another program of the same caller.

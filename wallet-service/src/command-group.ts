@@ -1,4 +1,3 @@
-import type { Caller } from "@pelikuni/runtime/caller";
 import type { CommandItems } from "./command-inputs.ts";
 import type { Command, Rules } from "./decide/command.ts";
 import { decide } from "./decide/decide.ts";
@@ -13,8 +12,6 @@ import { type RecordedEvent, type RecordedWallet, recordEvent } from "./wallet-e
 /** A command as its caller sent it. */
 export interface Request {
   readonly command: Command;
-  /** Who sent it; undefined: the service itself. */
-  readonly caller?: Caller | undefined;
   /** What the caller wants remembered, if anything. */
   readonly details?: Details | undefined;
   /** Who asks for it; undefined when nobody has said who he is, or the service does it by itself. */

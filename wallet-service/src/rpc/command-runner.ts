@@ -1,6 +1,6 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Details as DetailsOnWire } from "@pelikuni/gen/wallet/v1/wallet_pb";
-import { type Caller, callerOf, principalOf } from "@pelikuni/runtime/caller";
+import { actorOf, type Caller, callerOf, principalOf } from "@pelikuni/runtime/caller";
 import type { Request } from "../command-group.ts";
 import { type Answer, CommandFault, type CommandOutcome } from "../command-outcome.ts";
 import type { Command } from "../decide/command.ts";
@@ -37,10 +37,10 @@ export function createCommandRunner(groupCommit: GroupCommit): CommandRunner {
     requests: readonly Request[],
     context: HandlerContext,
   ): Promise<(CommandOutcome | CommandFault)[]> {
-    const caller = principalOf(callerOf(context));
     const expiresAtMs = performance.now() + (context.timeoutMs() ?? Number.POSITIVE_INFINITY);
     try {
-      const outcomes = groupCommit.submit(requests, expiresAtMs, caller);
+      const principal = principalOf(callerOf(context));
+      const outcomes = groupCommit.submit(requests, expiresAtMs, principal);
       return await Promise.all(outcomes.map((outcome) => outcome.catch(faultOnly)));
     } catch (error) {
       const fault = faultOnly(error);
@@ -67,7 +67,7 @@ export function requestOf(
 ): Request {
   const details = detailsOf(sent);
   const key = requestId && requestKey(principalOf(caller), requestId, command, details);
-  return { command, caller, details, requestId, ...(key && { requestKey: key }) };
+  return { command, actor: actorOf(caller), details, requestId, ...(key && { requestKey: key }) };
 }
 
 /** Details that say nothing are none: whether a caller sends them makes no difference. */
