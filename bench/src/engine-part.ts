@@ -67,10 +67,13 @@ interface RunningEngine extends AsyncDisposable {
   readonly engine: WalletEngine;
 }
 
-async function startEngine(databaseUrl: string, logger: Logger): Promise<RunningEngine> {
+async function startEngine(url: string, logger: Logger): Promise<RunningEngine> {
   return await buildWithResources(async (resources) => {
     const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000, rules };
-    const engine = createWalletEngine({ databaseUrl, ...limits, now: Date.now, logger }, resources);
+    const engine = createWalletEngine(
+      { database: { url }, ...limits, now: Date.now, logger },
+      resources,
+    );
     return { engine, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
   });
 }

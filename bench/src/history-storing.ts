@@ -75,7 +75,7 @@ export async function createBacklog(
 async function fill({ serviceUrl }: BenchDatabase, logger: Logger): Promise<number> {
   return await buildWithResources(async (resources) => {
     const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000, rules };
-    const options = { databaseUrl: serviceUrl, ...limits, now: Date.now, logger };
+    const options = { database: { url: serviceUrl }, ...limits, now: Date.now, logger };
     const events = await fillJournal(createWalletEngine(options, resources), backlogMin);
     await resources[Symbol.asyncDispose]();
     return events;

@@ -30,7 +30,7 @@ export async function measureRelay(options: PartOptions): Promise<PartResult> {
       const { serviceUrl } = await options.bed.createWalletDatabase("bench_relay");
       const limits = { connectionsMax: 4, cachedWalletsMax: 10_000, queueLengthMax: 10_000, rules };
       const engine = createWalletEngine(
-        { databaseUrl: serviceUrl, ...limits, now: Date.now, logger },
+        { database: { url: serviceUrl }, ...limits, now: Date.now, logger },
         resources,
       );
       const result = await compare(engine, server.brokers, options);

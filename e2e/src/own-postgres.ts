@@ -7,6 +7,7 @@ import { dataDirectory } from "@pelikuni/local/postgres-cluster";
 import { findPostgresPlace } from "@pelikuni/local/postgres-place";
 import { createLogger } from "@pelikuni/runtime/logger";
 import postgres from "postgres";
+import { encryptPostgres, type PostgresCertificates } from "./encrypted-postgres.ts";
 
 /** A Postgres server of one test's own, which may be frozen and killed. Disposing removes it. */
 export interface OwnPostgres extends AsyncDisposable {
@@ -18,6 +19,8 @@ export interface OwnPostgres extends AsyncDisposable {
   thaw(): void;
   /** Ends the postmaster with kill -9; its backends follow by themselves. */
   kill(): Promise<void>;
+  /** Has it speak TLS, and nothing else; resolves once it does. */
+  encrypt(certificates: PostgresCertificates): Promise<void>;
   /** Starts it again after `kill`, on the same data and port; resolves once it is ready. */
   start(): Promise<void>;
 }
@@ -65,6 +68,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       while (signal(pid, 0)) await pause(pollMs);
       await server[Symbol.asyncDispose]();
     },
+    encrypt: (certificates) => encryptPostgres({ place, port }, certificates),
     async start() {
       server = await startEmbeddedPostgres({ directory, port, logger });
     },

@@ -41,8 +41,8 @@ await describeWithOwnKafka("Kafka that asks for TLS and a password", () => {
     { certificateFile }: TestCertificate,
   ): UsedKafka {
     topics += 1;
-    const ssl = { enabled: true, ca_file: certificateFile };
-    return singleNodeSettings([`127.0.0.1:${port}`], `events-${topics}`, { ssl, sasl });
+    const tls = { enabled: true, ca_file: certificateFile };
+    return singleNodeSettings([`127.0.0.1:${port}`], `events-${topics}`, { tls, sasl });
   }
 
   function setPassword(sasl: NonNullable<UsedKafka["sasl"]>): Promise<void> {

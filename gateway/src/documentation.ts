@@ -13,9 +13,9 @@ import { walletSchema } from "./wallet-schema.ts";
 
 const swaggerUiFiles = ["/swagger-ui.css", "/swagger-ui-bundle.js", "/favicon-32x32.png"];
 
-const homePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'";
-const docsPolicy =
-  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'";
+const noPage = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const homePolicy = `default-src 'none'; style-src 'unsafe-inline'; ${noPage}`;
+const docsPolicy = `default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; ${noPage}`;
 
 /** Gathers the schemas of the routes; has to come before the routes. */
 export async function collectOpenApi(app: RestServer): Promise<void> {

@@ -1,7 +1,11 @@
 import { isUtf8 } from "node:buffer";
+import type { RequestListener, ServerOptions } from "node:http";
+import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { Logger } from "@pelikuni/runtime/logger";
+import { dataHeaders } from "@pelikuni/runtime/security-headers";
+import type { PortTls } from "@pelikuni/runtime/tls-port";
 import {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -49,8 +53,11 @@ const problemType = "application/problem+json; charset=utf-8";
 /**
  * Creates the server without routes: whatever goes wrong is answered as problem+json. Only what is
  * the gateway's own fault is logged, and what fails behind it.
+ *
+ * @param tls left out: the port is not encrypted
  */
-export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer {
+export function createHttpServer(limits: HttpLimits, logger: Logger, tls?: PortTls): RestServer {
+  const headers = dataHeaders(tls !== undefined);
   const logOutage = outageLogger(logger);
   const sendFailure = (error: unknown, reply: FastifyReply): FastifyReply => {
     const refusal = refusalOfFailure(error);
@@ -68,26 +75,51 @@ export function createHttpServer(limits: HttpLimits, logger: Logger): RestServer
     requestTimeout: limits.receive_timeout_ms,
     connectionTimeout: limits.silence_timeout_ms,
     keepAliveTimeout: limits.keep_alive_timeout_ms,
-    http: {
-      maxHeaderSize: limits.header_bytes_max,
-      headersTimeout: limits.receive_timeout_ms,
-      connectionsCheckingInterval: timeoutCheckIntervalMs,
-    },
+    ...(tls === undefined
+      ? { http: parsing(limits) }
+      : { serverFactory: httpsServer(limits, tls) }),
     // Headers are limited as a whole, so that a longer part of a path cannot be.
     routerOptions: { maxParamLength: limits.header_bytes_max },
     // Requests on open connections are still answered during a stop, with Connection: close.
     return503OnClosing: false,
-    frameworkErrors: (error, _request, reply) => sendFailure(error, reply),
-    clientErrorHandler: answerBytes,
+    frameworkErrors: (error, _request, reply) => sendFailure(error, reply.headers(headers)),
+    clientErrorHandler: (error, socket) => answerBytes(error, socket, headers),
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = limits.connections_max;
   app.setValidatorCompiler(createValidatorCompiler());
   app.setErrorHandler((error, _request, reply) => sendFailure(error, reply));
+  app.addHook("onRequest", (_request, reply, done) => {
+    reply.headers(headers);
+    done();
+  });
   acceptJsonAlone(app);
   supplyOptionalBodies(app);
   refuseUnknownRoutes(app);
   releaseClientsOnStop(app);
   return app;
+}
+
+function parsing(limits: HttpLimits): ServerOptions {
+  return {
+    maxHeaderSize: limits.header_bytes_max,
+    headersTimeout: limits.receive_timeout_ms,
+    connectionsCheckingInterval: timeoutCheckIntervalMs,
+  };
+}
+
+/** Makes what Fastify makes by itself without TLS. */
+function httpsServer(limits: HttpLimits, tls: PortTls): (listener: RequestListener) => Server {
+  return (listener) => {
+    const options = {
+      ...parsing(limits),
+      ...tls.options,
+      requestTimeout: limits.receive_timeout_ms,
+      keepAliveTimeout: limits.keep_alive_timeout_ms,
+    };
+    const server = createServer(options, listener).setTimeout(limits.silence_timeout_ms);
+    tls.attach(server);
+    return server;
+  };
 }
 
 function sendProblem(reply: FastifyReply, refusal: RestRefusal): FastifyReply {
@@ -154,7 +186,11 @@ function releaseClientsOnStop(app: RestServer): void {
   });
 }
 
-function answerBytes(error: Error, socket: Socket): void {
+function answerBytes(
+  error: Error,
+  socket: Socket,
+  headers: Readonly<Record<string, string>>,
+): void {
   if (!socket.writable || ("code" in error && error.code === "ECONNRESET")) {
     socket.destroy();
     return;
@@ -166,6 +202,7 @@ function answerBytes(error: Error, socket: Socket): void {
       `HTTP/1.1 ${problem.status} ${problem.title}`,
       `Content-Type: ${problemType}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       "Connection: close",
       "",
       body,

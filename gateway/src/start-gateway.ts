@@ -1,8 +1,11 @@
 import type { Transport } from "@connectrpc/connect";
+import { clientTlsSchema, openClientTls, serverTlsSchema } from "@pelikuni/runtime/certificates";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
+import { trackConnections } from "@pelikuni/runtime/port";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport, type GrpcTransportOptions } from "@pelikuni/runtime/rpc-transport";
+import { preparePortTls } from "@pelikuni/runtime/tls-port";
 import { z } from "zod";
 import { collectOpenApi, serveDocumentation } from "./documentation.ts";
 import { createHttpServer, type RestServer } from "./http-server.ts";
@@ -20,10 +23,14 @@ export const gatewaySchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
   /** The port to listen on; 0 takes a free one. */
   port: z.int().min(0).max(65_535).default(8_000),
+  /** Left out: the port is not encrypted. */
+  tls: serverTlsSchema.optional(),
   /** Where the wallet-service answers gRPC. */
   wallet_service_address: address.default("localhost:50051"),
+  wallet_service_tls: clientTlsSchema,
   /** Where the history-service answers gRPC. */
   history_service_address: address.default("localhost:50052"),
+  history_service_tls: clientTlsSchema,
   /** The largest message that either may answer. */
   wallet_message_bytes_max: z.int().min(65_536).default(4_194_304),
   /** The largest body of a request. */
@@ -75,13 +82,14 @@ export interface Gateway extends AsyncDisposable {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { configuration, logger } = options;
   return buildWithResources(async (resources) => {
-    const { wallet_service_address, history_service_address } = configuration;
-    const open = (address: string) =>
-      resources.use(createGrpcTransport(grpcOptions(address, configuration)));
-    const wallets = options.walletTransport ?? open(wallet_service_address);
-    const history = options.historyTransport ?? open(history_service_address);
-    const app = createHttpServer(configuration, logger);
-    resources.use({ [Symbol.asyncDispose]: () => stop(app, configuration) });
+    const tls = preparePortTls(configuration, "gateway", logger);
+    const open = (service: "wallet_service" | "history_service"): Transport =>
+      resources.use(createGrpcTransport(grpcOptions(service, options)));
+    const wallets = options.walletTransport ?? open("wallet_service");
+    const history = options.historyTransport ?? open("history_service");
+    const app = createHttpServer(configuration, logger, tls);
+    const cut = trackConnections(app.server);
+    resources.use({ [Symbol.asyncDispose]: () => stop(app, cut, configuration) });
     await collectOpenApi(app);
     registerRoutes(app, {
       wallets: rpcCaller(wallets, configuration),
@@ -95,19 +103,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
 }
 
-function grpcOptions(address: string, configuration: GatewayConfiguration): GrpcTransportOptions {
+function grpcOptions(
+  service: "wallet_service" | "history_service",
+  { configuration, logger }: GatewayOptions,
+): GrpcTransportOptions {
   return {
-    address,
+    address: configuration[`${service}_address`],
+    tls: openClientTls(configuration[`${service}_tls`], `${service}_tls`, logger),
     messageBytesMax: configuration.wallet_message_bytes_max,
     deadlineDefaultMs: configuration.request_timeout_ms,
   };
 }
 
 /** Answers what is in flight; once every call must be over, what still stays open is cut. */
-async function stop(app: RestServer, { request_timeout_ms }: GatewayConfiguration): Promise<void> {
-  const cut = setTimeout(() => app.server.closeAllConnections(), request_timeout_ms);
+async function stop(
+  app: RestServer,
+  cut: () => void,
+  { request_timeout_ms }: GatewayConfiguration,
+): Promise<void> {
+  const timer = setTimeout(cut, request_timeout_ms);
   await app.close();
-  clearTimeout(cut);
+  clearTimeout(timer);
 }
 
 async function listen(app: RestServer, { host, port }: GatewayConfiguration): Promise<number> {

@@ -1,6 +1,7 @@
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
 import { callCredentialsSchema, withCredentials } from "@pelikuni/runtime/call-credentials";
+import { clientTlsSchema, openClientTls } from "@pelikuni/runtime/certificates";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
@@ -9,11 +10,16 @@ import { historyServiceSchema } from "./history-service-configuration.ts";
 
 const messageBytesMax = 4 * 1024 * 1024;
 const deadlineDefaultMs = 10_000;
+// What goes wrong is told in the end.
+const logger = createLogger("command", { level: "silent", format: "json" });
 
 /** The section `history_service`; a command needs no database of its own. */
-const commandSchema = historyServiceSchema.extend({
+const serviceSchema = historyServiceSchema.extend({
   database: historyServiceSchema.shape.database.partial({ url: true }),
 });
+
+/** The section `commands`: who asks, and how the history-service's gRPC port is reached. */
+const commandsSchema = callCredentialsSchema.unwrap().safeExtend({ tls: clientTlsSchema });
 
 /** What a command asks a running history-service. */
 export interface HistoryQuestion {
@@ -44,18 +50,17 @@ export async function runCommand({ name, ask }: HistoryQuestion): Promise<void> 
 }
 
 function configuredAddress(): string {
-  const { port } = loadConfiguration("history_service", commandSchema).grpc;
+  const { port } = loadConfiguration("history_service", serviceSchema).grpc;
   if (port !== 0) return `localhost:${port}`;
   throw new OperatorError("history_service.grpc.port is 0, any free one; give host:port instead.");
 }
 
 async function askAt(address: string, ask: HistoryQuestion["ask"]): Promise<boolean> {
   const tell = (line: string): void => void process.stdout.write(`${line}\n`);
-  const credentials = loadConfiguration("commands", callCredentialsSchema);
-  await using transport = createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs });
-  // What goes wrong is told in the end.
-  const logger = createLogger("command", { level: "silent", format: "json" });
-  const authorized = withCredentials(transport, credentials, { now: Date.now, logger });
+  const commands = loadConfiguration("commands", commandsSchema);
+  const tls = openClientTls(commands.tls, "commands.tls", logger);
+  await using transport = createGrpcTransport({ address, tls, messageBytesMax, deadlineDefaultMs });
+  const authorized = withCredentials(transport, commands, { now: Date.now, logger });
   try {
     return await ask(createClient(HistoryService, authorized), tell);
   } catch (error) {

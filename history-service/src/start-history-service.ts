@@ -7,6 +7,7 @@ import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { type AuthConfiguration, authSchema } from "@pelikuni/runtime/auth-configuration";
 import type { FindApiKey } from "@pelikuni/runtime/authentication";
 import { withCredentials } from "@pelikuni/runtime/call-credentials";
+import { openClientTls } from "@pelikuni/runtime/certificates";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
@@ -76,8 +77,7 @@ export async function startHistoryService(options: HistoryServiceOptions): Promi
     const writer = resources.use(openClient(options, 1, "ingestion"));
     const readCompleteTo = async (): Promise<bigint> => (await pool.read(readProgress)).completeTo;
     const tail = createPositionTail(readCompleteTo, tailPollIntervalMs);
-    const transport =
-      options.walletTransport ?? reachWalletService(configuration, { now, logger }, resources);
+    const transport = options.walletTransport ?? reachWalletService(options, now, resources);
     const journal = createJournalReader(transport, logger);
     const ingestion = createEventIngestion({ writer, tail, journal, now, logger });
     const source = createSourceHealth(now);
@@ -129,22 +129,33 @@ function openClient(
   connectionsMax: number,
   use: string,
 ): DatabaseClient {
-  const { url } = configuration.database;
+  const { url, tls } = configuration.database;
   const applicationName = `pelikuni-history-service ${use}`;
-  return createDatabaseClient({ url, applicationName, connectionsMax, callTimeoutMs, logger });
+  return createDatabaseClient({
+    url,
+    tls,
+    applicationName,
+    connectionsMax,
+    callTimeoutMs,
+    logger,
+  });
 }
 
 function reachWalletService(
-  configuration: HistoryServiceConfiguration,
-  options: { readonly now: () => number; readonly logger: Logger },
+  { configuration, logger }: HistoryServiceOptions,
+  now: () => number,
   resources: ResourceStack,
 ): Transport {
   const { wallet_service_address: address, limits } = configuration;
-  const { messageBytesMax } = limits;
   const transport = resources.use(
-    createGrpcTransport({ address, messageBytesMax, deadlineDefaultMs: walletServiceDeadlineMs }),
+    createGrpcTransport({
+      address,
+      tls: openClientTls(configuration.wallet_service_tls, "wallet_service_tls", logger),
+      messageBytesMax: limits.messageBytesMax,
+      deadlineDefaultMs: walletServiceDeadlineMs,
+    }),
   );
-  return withCredentials(transport, configuration.wallet_service_credentials, options);
+  return withCredentials(transport, configuration.wallet_service_credentials, { now, logger });
 }
 
 async function serve(
@@ -160,7 +171,7 @@ async function serve(
         fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
       ),
       grpc,
-      http: { host: http.host, port: http.port, corsOrigins: http.cors_origins },
+      http: { host: http.host, port: http.port, tls: http.tls, corsOrigins: http.cors_origins },
       limits,
       access: { auth, findApiKey, now },
       logger,

@@ -11,12 +11,12 @@ export const callCredentialsSchema = z
     /** Tokens that it gets from an OAuth provider. */
     client_credentials: clientCredentialsSchema.optional(),
   })
-  .prefault({})
   .superRefine(({ api_key, client_credentials }, context) => {
     if (api_key === undefined || client_credentials === undefined) return;
     const message = "is set beside client_credentials: take one of them out";
     context.addIssue({ code: "custom", path: ["api_key"], message });
-  });
+  })
+  .prefault({});
 
 /** The parsed setting. */
 export type CallCredentials = z.output<typeof callCredentialsSchema>;

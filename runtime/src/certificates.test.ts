@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeEach, expect, test } from "vitest";
 import {
   createTestAuthority,
   type TestCertificateFiles,
   writeCertificate,
-} from "../../e2e/src/test-certificates.ts";
+} from "@pelikuni/e2e/test-certificates";
+import { afterAll, beforeEach, expect, test } from "vitest";
 import { clientTlsSchema, openCertificates, serverTlsSchema } from "./certificates.ts";
 import { createLogger } from "./logger.ts";
 import { OperatorError } from "./operator-error.ts";

@@ -103,12 +103,17 @@ export function openClientTls(
   return enabled ? openCertificates(files, use, logger) : undefined;
 }
 
-/** How a connection is opened with certificates as they are now. */
-export function secureOptions(
+/** How connections are opened. The files are looked at whenever this object is copied. */
+export function connectionTls(
   certificates: Certificates,
 ): Pick<ConnectionOptions, "secureContext" | "rejectUnauthorized"> {
-  // Said here, a variable of Node's cannot switch it off.
-  return { secureContext: certificates.read().context, rejectUnauthorized: true };
+  return {
+    get secureContext() {
+      return certificates.read().context;
+    },
+    // Said here, a variable of Node's cannot switch it off.
+    rejectUnauthorized: true,
+  };
 }
 
 /**

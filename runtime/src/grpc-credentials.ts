@@ -1,7 +1,7 @@
 import { isIP, type Socket } from "node:net";
 import { connect } from "node:tls";
 import { CallCredentials, ChannelCredentials, type experimental } from "@grpc/grpc-js";
-import { type Certificates, secureOptions } from "./certificates.ts";
+import { type Certificates, connectionTls } from "./certificates.ts";
 
 const handshakeTimeoutMs = 5_000;
 
@@ -47,7 +47,7 @@ class FileCredentials extends ChannelCredentials {
 
   #connect(socket: Socket): Promise<experimental.SecureConnectResult> {
     const host = this.#host;
-    const options = { socket, host, ...secureOptions(this.#certificates), ALPNProtocols: ["h2"] };
+    const options = { socket, host, ...connectionTls(this.#certificates), ALPNProtocols: ["h2"] };
     // An address must not be named in the handshake; the certificate has to be for it all the same.
     const named = isIP(host) === 0 ? { ...options, servername: host } : options;
     return new Promise((resolve, reject) => {

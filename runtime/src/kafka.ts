@@ -1,9 +1,7 @@
-import { readFileSync } from "node:fs";
-import type { ConnectionOptions } from "node:tls";
 import { Kafka, type LogEntry, logLevel, type SASLOptions } from "kafkajs";
 import { z } from "zod";
+import { clientTlsSchema, connectionTls, openClientTls } from "./certificates.ts";
 import type { Logger } from "./logger.ts";
-import { OperatorError } from "./operator-error.ts";
 
 const retentionMsMin = 60_000;
 const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,249}$/);
@@ -17,16 +15,7 @@ export const kafkaSchema = z.strictObject({
     .optional(),
   /** How the brokers' logs and quotas name us. */
   client_id: z.string().min(1).default("pelikuni"),
-  ssl: z
-    .strictObject({
-      enabled: z.boolean().default(false),
-      /** PEM file with the authorities to trust; left out: those that Node trusts. */
-      ca_file: z.string().min(1).optional(),
-      /** PEM files of a certificate of our own, where brokers ask for one. */
-      certificate_file: z.string().min(1).optional(),
-      key_file: z.string().min(1).optional(),
-    })
-    .prefault({}),
+  tls: clientTlsSchema,
   /** Logging in; left out: without. */
   sasl: z
     .strictObject({
@@ -71,10 +60,12 @@ const authenticationTimeoutMs = 10_000;
  */
 export function createKafka(configuration: UsedKafka, logger: Logger): Kafka {
   const { sasl } = configuration;
+  const tls = openClientTls(configuration.tls, "kafka.tls", logger);
   return new Kafka({
     brokers: configuration.brokers,
     clientId: configuration.client_id,
-    ssl: tlsOptions(configuration.ssl),
+    // The library copies what it is given for each connection.
+    ssl: tls !== undefined && connectionTls(tls),
     ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
     connectionTimeout: configuration.connect_timeout_ms,
     authenticationTimeout: authenticationTimeoutMs,
@@ -83,24 +74,6 @@ export function createKafka(configuration: UsedKafka, logger: Logger): Kafka {
     logLevel: logger.isLevelEnabled("trace") ? logLevel.DEBUG : logLevel.INFO,
     logCreator: () => (entry) => writeLog(logger, entry),
   });
-}
-
-function tlsOptions(settings: KafkaConfiguration["ssl"]): ConnectionOptions | false {
-  if (!settings.enabled) return false;
-  const { ca_file: ca, certificate_file: cert, key_file: key } = settings;
-  return {
-    ...(ca === undefined ? {} : { ca: readPem(ca) }),
-    ...(cert === undefined ? {} : { cert: readPem(cert) }),
-    ...(key === undefined ? {} : { key: readPem(key) }),
-  };
-}
-
-function readPem(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new OperatorError(`A file of the settings kafka.ssl cannot be read: ${String(error)}`);
-  }
 }
 
 // Each mechanism has a type of its own there, though all of them look the same.

@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import postgres from "postgres";
+import type { ClientTls } from "./certificates.ts";
 import type { Logger } from "./logger.ts";
 import { OperatorError } from "./operator-error.ts";
+import { postgresTls } from "./postgres-tls.ts";
 
 /** A schema that cannot be brought, or is not, to what this release needs; says what to do. */
 export class MigrationError extends OperatorError {
@@ -14,6 +16,8 @@ export class MigrationError extends OperatorError {
 export interface SchemaOptions {
   /** Connection of a role that may read the table `schema_migrations`. */
   readonly url: string;
+  readonly tls?: ClientTls | undefined;
+  readonly logger: Logger;
   /**
    * Directory of plain SQL files named NNNN_name.sql, applied in that order, and of
    * service_role.sql, which is applied at every start.
@@ -23,7 +27,6 @@ export interface SchemaOptions {
 
 /** Options of {@link migrate}; `url` is the owner's. */
 export interface MigrationOptions extends SchemaOptions {
-  readonly logger: Logger;
   /** How long to wait for another migrator, or for a lock on a table, in milliseconds. */
   readonly lockTimeoutMs: number;
   /** The login role of the service: service_role.sql grants to it as :"service_role". */
@@ -51,6 +54,8 @@ export interface ServiceDatabase {
   readonly url: string;
   /** As the owner of the schema; without it the schema is used as it is. */
   readonly migration_url?: string | undefined;
+  /** Of both connections. */
+  readonly tls?: ClientTls | undefined;
 }
 
 const migrationLockTimeoutMs = 30_000;
@@ -61,13 +66,14 @@ const migrationLockTimeoutMs = 30_000;
  * @throws MigrationError
  */
 export async function prepareSchema(
-  { url, migration_url: ownerUrl }: ServiceDatabase,
+  { url, migration_url: ownerUrl, tls }: ServiceDatabase,
   directory: string,
   logger: Logger,
 ): Promise<void> {
-  if (ownerUrl === undefined) return await checkMigrated({ url, directory });
+  if (ownerUrl === undefined) return await checkMigrated({ url, tls, directory, logger });
   await migrate({
     url: ownerUrl,
+    tls,
     directory,
     logger,
     lockTimeoutMs: migrationLockTimeoutMs,
@@ -84,7 +90,7 @@ export async function prepareSchema(
  */
 export async function migrate(options: MigrationOptions): Promise<void> {
   const migrations = readMigrations(options.directory);
-  const sql = connect(options.url, options.lockTimeoutMs);
+  const sql = connect(options, options.lockTimeoutMs);
   try {
     await createMigrationsTable(sql);
     let applied = await readApplied(sql);
@@ -112,7 +118,7 @@ export async function migrate(options: MigrationOptions): Promise<void> {
  * @throws MigrationError naming `database.migration_url` when files are missing
  */
 export async function checkMigrated(options: SchemaOptions): Promise<void> {
-  const sql = connect(options.url, 2_000);
+  const sql = connect(options, 2_000);
   try {
     const [table] = await sql`select to_regclass('schema_migrations') is not null as there`;
     const applied = table?.there === true ? await readApplied(sql) : new Map<string, string>();
@@ -131,8 +137,9 @@ export async function checkMigrated(options: SchemaOptions): Promise<void> {
   }
 }
 
-function connect(url: string, lockTimeoutMs: number): postgres.Sql {
-  return postgres(url, {
+function connect(options: SchemaOptions, lockTimeoutMs: number): postgres.Sql {
+  return postgres(options.url, {
+    ssl: postgresTls(options, options.logger),
     max: 1,
     connect_timeout: 2,
     onnotice: () => undefined,

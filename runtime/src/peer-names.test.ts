@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
+import { createTestAuthority } from "@pelikuni/e2e/test-certificates";
 import { expect, test } from "vitest";
-import { createTestAuthority } from "../../e2e/src/test-certificates.ts";
 import { namesIn } from "./peer-names.ts";
 
 test.each([

@@ -1,6 +1,8 @@
 import type { Logger } from "pino";
 import postgres from "postgres";
+import type { ClientTls } from "./certificates.ts";
 import { CallTimedOut, DatabaseUnavailable, databaseFault } from "./database-fault.ts";
+import { postgresTls } from "./postgres-tls.ts";
 
 /** The driver's client as stores see it: bigint columns are JavaScript bigints. */
 export type Sql = postgres.Sql<{ bigint: bigint }>;
@@ -9,6 +11,8 @@ export type Sql = postgres.Sql<{ bigint: bigint }>;
 export interface DatabaseClientOptions {
   /** `postgres://user:password@host:port/database`; several hosts may be named. */
   readonly url: string;
+  /** Left out: as the URL's sslmode says, unencrypted without one. */
+  readonly tls?: ClientTls | undefined;
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   /** How many connections the client keeps at most. */
@@ -41,14 +45,18 @@ const statementTimeoutMs = 2_500;
 const connectionCheckIntervalMs = 200;
 const closeTimeoutSeconds = 2;
 
-/** Creates a client; it connects with the first call. */
+/**
+ * Creates a client; it connects with the first call.
+ * @throws OperatorError when what URL and settings say of TLS cannot be used
+ */
 export function createDatabaseClient(options: DatabaseClientOptions): DatabaseClient {
-  let current = connect(options, replace);
+  const ssl = postgresTls(options, options.logger);
+  let current = connect(options, ssl, replace);
   let disposed = false;
 
   function replace(broken: Connected): void {
     if (broken !== current || disposed) return;
-    current = connect(options, replace);
+    current = connect(options, ssl, replace);
     close(broken.sql, options.logger);
   }
 
@@ -107,8 +115,13 @@ interface Connected {
  * @param onClose told when a connection of it was closed: what the driver was given between the
  *   connection's error and its close is never answered, unless the client is ended
  */
-function connect(options: DatabaseClientOptions, onClose: (closed: Connected) => void): Connected {
+function connect(
+  options: DatabaseClientOptions,
+  ssl: ReturnType<typeof postgresTls>,
+  onClose: (closed: Connected) => void,
+): Connected {
   const sql = postgres(options.url, {
+    ssl,
     max: options.connectionsMax,
     backoff: () => reconnectBackoffSeconds,
     connect_timeout: connectTimeoutMs / 1_000,

@@ -106,7 +106,7 @@ test("the service's role gets what is granted to it, and nothing more", async ()
 });
 
 test("a database without the schema is told apart, naming the setting that mends it", async () => {
-  await expect(checkMigrated({ url: database.serviceUrl, directory })).rejects.toThrow(
+  await expect(checkMigrated({ url: database.serviceUrl, directory, logger })).rejects.toThrow(
     /lacks the migrations 0001_coins\.sql\. Set database\.migration_url/,
   );
 });
@@ -116,7 +116,7 @@ test("the service's role can check the schema, and a newer one is accepted", asy
   await writeFile(newer, "alter table coins add face text;");
   await migrate(options());
   await rm(newer);
-  await checkMigrated({ url: database.serviceUrl, directory });
+  await checkMigrated({ url: database.serviceUrl, directory, logger });
   await migrate(options());
 });
 

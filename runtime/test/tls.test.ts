@@ -6,13 +6,13 @@ import path from "node:path";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
 import {
   createTestAuthority,
   type TestCertificateFiles,
   writeCertificate,
-} from "../../e2e/src/test-certificates.ts";
+} from "@pelikuni/e2e/test-certificates";
+import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type CertificateFiles, openCertificates, type ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
 import { peerNamesOf } from "../src/peer-names.ts";

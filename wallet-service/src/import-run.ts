@@ -1,5 +1,6 @@
 import { tryToLead } from "@pelikuni/runtime/leadership";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
+import type { DatabaseAddress } from "@pelikuni/runtime/postgres-tls";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import type { Logger } from "pino";
 import type { Rules } from "./decide/command.ts";
@@ -19,9 +20,9 @@ import { createWalletEngine, type WalletEngine } from "./wallet-engine.ts";
 /** What an import needs. */
 export interface ImportOptions {
   /** Of the earlier version's database. */
-  readonly sourceUrl: string;
+  readonly source: DatabaseAddress;
   /** Of this version's database, as the service's own role. */
-  readonly databaseUrl: string;
+  readonly database: DatabaseAddress;
   readonly currency: string;
   readonly rules: Rules;
   /** The wall clock, milliseconds since 1970. */
@@ -54,7 +55,7 @@ interface Run {
 export async function runImport(options: ImportOptions): Promise<boolean> {
   const currency = currencyOf(options);
   return await buildWithResources(async (resources) => {
-    const source = resources.use(await openImportSource(options.sourceUrl));
+    const source = resources.use(await openImportSource(options.source, options.logger));
     const engine = createWalletEngine({ ...options, ...engineLimits }, resources);
     const session = resources.use(engine.openClient("import"));
     const leadership = await tryToLead(session, importLockId);

@@ -1,4 +1,6 @@
 import { OperatorError } from "@pelikuni/runtime/operator-error";
+import { type DatabaseAddress, postgresTls } from "@pelikuni/runtime/postgres-tls";
+import type { Logger } from "pino";
 import postgres from "postgres";
 import type { EarlierRow } from "./import-row.ts";
 
@@ -20,11 +22,15 @@ const closeTimeoutSeconds = 1;
  * Connects to the earlier version's database and looks whether its table is the one expected. The
  * table is only read. Parameters that older servers and poolers do not know are not sent.
  *
- * @param url without a password the driver takes it from PGPASSWORD
+ * @param address without a password the driver takes it from PGPASSWORD
  * @throws OperatorError when the database cannot be reached, or has no such table
  */
-export async function openImportSource(url: string): Promise<ImportSource> {
-  const sql = postgres(url, {
+export async function openImportSource(
+  address: DatabaseAddress,
+  logger: Logger,
+): Promise<ImportSource> {
+  const sql = postgres(address.url, {
+    ssl: postgresTls(address, logger),
     max: 1,
     connect_timeout: connectTimeoutSeconds,
     max_lifetime: null,

@@ -24,6 +24,7 @@ async function main(): Promise<boolean> {
   const settings = loadConfiguration("import", importSchema);
   const configuration = loadConfiguration("wallet_service", walletServiceSchema);
   const sourceUrl = process.argv[2] ?? settings.source_url;
+  refuseShownPassword(process.argv[2]);
   if (sourceUrl === undefined) {
     const variable = "APP__IMPORT__SOURCE_URL";
     throw new OperatorError(`Where is the earlier version's database? Set ${variable}.`);
@@ -31,12 +32,21 @@ async function main(): Promise<boolean> {
   const migrations = path.resolve(import.meta.dirname, "../migrations");
   await prepareSchema(configuration.database, migrations, logger);
   return await runImport({
-    sourceUrl,
-    databaseUrl: configuration.database.url,
+    source: { url: sourceUrl, tls: settings.source_tls },
+    database: configuration.database,
     currency: settings.currency,
     rules: rulesOf(configuration),
     now: Date.now,
     logger,
     tell: (line) => void process.stdout.write(`${line}\n`),
   });
+}
+
+// Every user of a machine can list the arguments of its processes.
+function refuseShownPassword(url: string | undefined): void {
+  if (url === undefined || redactUrlPasswords(url) === url) return;
+  const instead = "set APP__IMPORT__SOURCE_URL instead, or PGPASSWORD";
+  throw new OperatorError(
+    `An argument is seen by everybody on this machine, its password too: ${instead}.`,
+  );
 }

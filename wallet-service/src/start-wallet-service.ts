@@ -58,7 +58,7 @@ export async function startWalletService(options: {
   return await buildWithResources(async (resources) => {
     const engine = createWalletEngine(
       {
-        databaseUrl: configuration.database.url,
+        database: configuration.database,
         connectionsMax: configuration.database.connections_max,
         cachedWalletsMax: configuration.cached_wallets_max,
         queueLengthMax: configuration.queue_length_max,
@@ -98,6 +98,7 @@ export async function startWalletService(options: {
         http: {
           host: configuration.http.host,
           port: configuration.http.port,
+          tls: configuration.http.tls,
           corsOrigins: configuration.http.cors_origins,
         },
         limits: configuration.limits,

@@ -1,5 +1,6 @@
 import { createPositionTail, type PositionTail } from "@pelikuni/runtime/position-tail";
 import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
+import type { DatabaseAddress } from "@pelikuni/runtime/postgres-tls";
 import type { ResourceStack } from "@pelikuni/runtime/resource-stack";
 import type { Logger } from "pino";
 import type { InputReaders } from "./command-inputs.ts";
@@ -24,7 +25,7 @@ export interface WalletEngine {
 /** What the engine needs to know. */
 export interface WalletEngineOptions {
   /** As the service's own role. */
-  readonly databaseUrl: string;
+  readonly database: DatabaseAddress;
   /** Connections for reads; one more commits. */
   readonly connectionsMax: number;
   readonly cachedWalletsMax: number;
@@ -43,10 +44,18 @@ export function createWalletEngine(
   options: WalletEngineOptions,
   resources: ResourceStack,
 ): WalletEngine {
-  const { databaseUrl: url, logger } = options;
+  const { logger } = options;
+  const { url, tls } = options.database;
   const client = (connectionsMax: number, use: string): DatabaseClient => {
     const applicationName = `pelikuni-wallet-service ${use}`;
-    return createDatabaseClient({ url, applicationName, connectionsMax, callTimeoutMs, logger });
+    return createDatabaseClient({
+      url,
+      tls,
+      applicationName,
+      connectionsMax,
+      callTimeoutMs,
+      logger,
+    });
   };
   const pool = resources.use(client(options.connectionsMax, "reads"));
   const tail = createPositionTail(() => pool.read(lastPosition), tailPollIntervalMs);

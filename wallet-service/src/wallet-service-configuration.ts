@@ -1,3 +1,4 @@
+import { clientTlsSchema, serverTlsSchema } from "@pelikuni/runtime/certificates";
 import { rpcLimitsSchema } from "@pelikuni/runtime/rpc-server";
 import { z } from "zod";
 import { isoDecimals } from "./currency-table.ts";
@@ -13,11 +14,12 @@ const amount = z.string('must be in quotes, such as "10000"').refine((text) => {
 /** The section `wallet_service` of the configuration. */
 export const walletServiceSchema = z.strictObject({
   /** gRPC, with reflection and health. Port 0 takes any free one. */
-  grpc: z.strictObject({ host: z.string().min(1), port }),
+  grpc: z.strictObject({ host: z.string().min(1), port, tls: serverTlsSchema.optional() }),
   /** Connect and gRPC-Web. Port 0 takes any free one. */
   http: z.strictObject({
     host: z.string().min(1),
     port,
+    tls: serverTlsSchema.optional(),
     /** Origins whose pages may call from a browser, for example "https://console.example.com". */
     cors_origins: z.array(z.url()),
   }),
@@ -26,6 +28,8 @@ export const walletServiceSchema = z.strictObject({
     url: z.url(),
     /** As the owner; when given, migrations run at the start. */
     migration_url: z.url().optional(),
+    /** Of both connections; so does sslmode=verify-full in a URL. */
+    tls: clientTlsSchema,
     /** Connections for reads; one more commits. */
     connections_max: z.int().min(1).max(1_000),
   }),

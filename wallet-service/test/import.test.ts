@@ -52,8 +52,8 @@ async function addWallet(balance: string | null, userId: string | null = "alice"
 async function runAll(currency = "USD"): Promise<{ same: boolean; told: string[] }> {
   const told: string[] = [];
   const same = await runImport({
-    sourceUrl: source.url,
-    databaseUrl: bed.serviceUrl,
+    source: { url: source.url },
+    database: { url: bed.serviceUrl },
     currency,
     rules,
     now: Date.now,
@@ -252,8 +252,8 @@ test("a database that is not the earlier version's is refused before anything ha
   const { url } = source;
   const refusal = (sourceUrl: string, currency = "USD"): Promise<boolean> =>
     runImport({
-      sourceUrl,
-      databaseUrl: bed.serviceUrl,
+      source: { url: sourceUrl },
+      database: { url: bed.serviceUrl },
       currency,
       rules,
       now: Date.now,

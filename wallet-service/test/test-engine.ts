@@ -73,7 +73,7 @@ function replica(
 ): WalletEngine {
   return createWalletEngine(
     {
-      databaseUrl: options.databaseUrl ?? serviceUrl,
+      database: { url: options.databaseUrl ?? serviceUrl },
       connectionsMax: 4,
       cachedWalletsMax: options.cachedWalletsMax ?? 10_000,
       queueLengthMax: 10_000,
