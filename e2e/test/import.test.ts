@@ -1,8 +1,4 @@
-import { gatewaySchema, startGateway } from "@pelikuni/gateway/start-gateway";
-import { createLogger } from "@pelikuni/runtime/logger";
-import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type HistoryBed, startHistoryBed } from "../src/history-bed.ts";
 import {
   addEarlierWallets,
   createEarlierDatabase,
@@ -10,35 +6,24 @@ import {
   startImport,
 } from "../src/import-command.ts";
 import { unitsOf } from "../src/money-units.ts";
-import { type RestService, restClient, walletOf } from "./rest-service.ts";
+import { type RestHistoryBed, startRestHistoryBed } from "./rest-history-bed.ts";
+import { walletOf } from "./rest-service.ts";
 
 const walletCount = 3_000;
 
-let bed: AsyncDisposable & { readonly history: HistoryBed; readonly source: EarlierDatabase };
-let rest: Pick<RestService, "origin" | "wallet" | "send">;
-
+let bed: RestHistoryBed;
+let source: EarlierDatabase;
 beforeAll(async () => {
-  bed = await buildWithResources(async (resources) => {
-    const source = resources.use(await createEarlierDatabase());
-    const history: HistoryBed = resources.use(await startHistoryBed());
-    const gateway = resources.use(
-      await startGateway({
-        configuration: gatewaySchema.parse({
-          port: 0,
-          wallet_service_address: `127.0.0.1:${history.walletGrpcPort}`,
-          history_service_address: `127.0.0.1:${history.historyGrpcPort}`,
-        }),
-        logger: createLogger("test", { level: "silent", format: "json" }),
-      }),
-    );
-    rest = restClient(`http://127.0.0.1:${gateway.port}`);
-    return { history, source, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
-  });
+  bed = await startRestHistoryBed();
+  source = await createEarlierDatabase();
 });
-afterAll(() => bed[Symbol.asyncDispose]());
+afterAll(async () => {
+  await bed[Symbol.asyncDispose]();
+  await source[Symbol.asyncDispose]();
+});
 
 test("after an import beside the running services clients of the earlier version see their wallets", async () => {
-  const { source, history } = bed;
+  const { history, rest } = bed;
   const sum = await addEarlierWallets(source, walletCount);
   const { exitCode, output } = await startImport(source, history.walletDatabase).ended;
   expect(output).toContain(`USD the same here: 3,000 wallets with ${sum}.`);

@@ -1,15 +1,10 @@
 import { createHash } from "node:crypto";
-import { gatewaySchema, startGateway } from "@pelikuni/gateway/start-gateway";
-import { createLogger } from "@pelikuni/runtime/logger";
-import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { type HistoryBed, startHistoryBed } from "../src/history-bed.ts";
-import { expectProblem, type RestAnswer, type RestService, restClient } from "./rest-service.ts";
+import { type RestHistoryBed, startRestHistoryBed } from "./rest-history-bed.ts";
+import { expectProblem, type RestAnswer } from "./rest-service.ts";
 
-const unknownId = "0198c0de-7a11-7c3b-9f63-1f0f8ad2f3a1";
 const formula = '=cmd|"x",\r\n1';
-const requestTimeoutMs = 1_500;
 const pagesMax = 50;
 
 const entrySchema = z.looseObject({
@@ -24,29 +19,15 @@ const entrySchema = z.looseObject({
 });
 type EntryView = z.output<typeof entrySchema>;
 
-let bed: AsyncDisposable & { readonly history: HistoryBed };
-let rest: Pick<RestService, "origin" | "wallet" | "send">;
+let bed: RestHistoryBed;
+let rest: RestHistoryBed["rest"];
 let id: string;
 let last: RestAnswer;
 let entries: EntryView[];
 
 beforeAll(async () => {
-  bed = await buildWithResources(async (resources) => {
-    const history: HistoryBed = resources.use(await startHistoryBed());
-    const gateway = resources.use(
-      await startGateway({
-        configuration: gatewaySchema.parse({
-          port: 0,
-          request_timeout_ms: requestTimeoutMs,
-          wallet_service_address: `127.0.0.1:${history.walletGrpcPort}`,
-          history_service_address: `127.0.0.1:${history.historyGrpcPort}`,
-        }),
-        logger: createLogger("test", { level: "silent", format: "json" }),
-      }),
-    );
-    rest = restClient(`http://127.0.0.1:${gateway.port}`);
-    return { history, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
-  });
+  bed = await startRestHistoryBed();
+  ({ rest } = bed);
   ({ id } = await rest.wallet(formula));
   await nextMs();
   const bob = await rest.wallet("bob");
@@ -267,66 +248,6 @@ test("a transaction is shown with the bytes that its head is the hash of", async
     request_id: "@salary",
     legs: [{ from: { account: "external" }, to: { wallet_id: id } }],
   });
-});
-
-test("a position that is not reached in time is answered 503 with Retry-After", async () => {
-  const min_position = "999999999";
-  const period = { from: "2026-01-01", to: "2027-01-01" };
-  const answers = await Promise.all([
-    rest.send("GET", historyPath({ min_position })),
-    rest.send("GET", `/wallets/${id}/balance?min_position=${min_position}`),
-    rest.send("GET", statementPath({ ...period, min_position })),
-    rest.send("GET", `/transactions/${entryAt(0).transaction_id}?min_position=${min_position}`),
-  ]);
-  for (const answer of answers) {
-    expectProblem(answer, 503, { reason: "NOT_COMPLETE_YET" });
-    expect(answer.headers.get("retry-after")).toBe("1");
-  }
-});
-
-test.each([unknownId, "no-uuid"])("what history does not know, like %s, is 404", async (other) => {
-  const period = "from=2026-01-01&to=2027-01-01";
-  for (const path of ["history", "balance", `statement?${period}`]) {
-    const answer = await rest.send("GET", `/wallets/${other}/${path}`);
-    expectProblem(answer, 404, { reason: "WALLET_NOT_FOUND", detail: "Wallet not found" });
-  }
-  const answer = await rest.send("GET", `/transactions/${other}`);
-  expectProblem(answer, 404, { reason: "TRANSACTION_NOT_FOUND", detail: "Transaction not found" });
-});
-
-test.each([
-  ["history?from=yesterday", "from"],
-  ["history?to=2026-02-30", "to"],
-  ["history?kind=A", "kind"],
-  ["history?direction=up", "direction"],
-  ["history?page_size=0", "page_size"],
-  ["history?page_size=1001", "page_size"],
-  ["history?page_token=x", "page_token"],
-  ["history?min_position=-1", "min_position"],
-  ["history?from=2026-01-01&from=2026-01-02", "from"],
-  ["balance?at=2026-01-01T00:00:00", "at"],
-  ["balance?at=0000-01-01", "at"],
-  ["statement?to=2026-01-01", "from"],
-  ["statement?from=2026-01-01", "to"],
-  ["statement?from=2026-01-02&to=2026-01-01", "to"],
-  ["statement?from=2026-01-01&to=2026-01-02&format=pdf", "format"],
-])("GET /wallets/:id/%s is 400 and blames %s", async (path, field) => {
-  const answer = await rest.send("GET", `/wallets/${id}/${path}`);
-  const errors = [{ field, detail: expect.any(String) }];
-  expectProblem(answer, 400, { reason: "INVALID_FIELD", errors });
-});
-
-test("HEAD answers the headers alone, and other methods are 405", async () => {
-  const period = { from: "2020-01-01", to: "2100-01-01" };
-  const transaction = `/transactions/${entryAt(0).transaction_id}`;
-  const paths = [historyPath(), `/wallets/${id}/balance`, statementPath(period), transaction];
-  for (const path of paths) {
-    const head = await rest.send("HEAD", path);
-    expect([head.status, head.body]).toEqual([200, undefined]);
-    const refused = await rest.send("DELETE", path);
-    expectProblem(refused, 405, { reason: "METHOD_NOT_ALLOWED" });
-    expect(refused.headers.get("allow")).toMatch(/GET/);
-  }
 });
 
 test("a statement of damaged entries says which wallet's history is damaged, and where", async () => {

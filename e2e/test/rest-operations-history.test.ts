@@ -1,17 +1,12 @@
-import { gatewaySchema, startGateway } from "@pelikuni/gateway/start-gateway";
-import { createLogger } from "@pelikuni/runtime/logger";
-import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startHistoryBed } from "../src/history-bed.ts";
+import { type RestHistoryBed, startRestHistoryBed } from "./rest-history-bed.ts";
 import { holdOf, inMs, transactionOf } from "./rest-operation.ts";
-import { expectProblem, type RestAnswer, type RestService, restClient } from "./rest-service.ts";
-
-type Rest = Pick<RestService, "wallet" | "send">;
+import { expectProblem, type RestAnswer } from "./rest-service.ts";
 
 // What history shows of the operations, over REST.
 
-let rest: Rest;
-let bed: AsyncDisposable;
+let bed: RestHistoryBed;
+let rest: RestHistoryBed["rest"];
 let alice: string;
 let shop: string;
 let holdId: string;
@@ -28,22 +23,8 @@ const captureDetails = {
 const noDetails = { reference: "", description: "", metadata: {} };
 
 beforeAll(async () => {
-  bed = await buildWithResources(async (resources) => {
-    const history = resources.use(await startHistoryBed());
-    const gateway = resources.use(
-      await startGateway({
-        configuration: gatewaySchema.parse({
-          port: 0,
-          request_timeout_ms: 1_500,
-          wallet_service_address: `127.0.0.1:${history.walletGrpcPort}`,
-          history_service_address: `127.0.0.1:${history.historyGrpcPort}`,
-        }),
-        logger: createLogger("test", { level: "silent", format: "json" }),
-      }),
-    );
-    rest = restClient(`http://127.0.0.1:${gateway.port}`);
-    return { [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
-  });
+  bed = await startRestHistoryBed();
+  ({ rest } = bed);
   await makeOperations();
 });
 
