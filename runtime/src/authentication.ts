@@ -10,7 +10,7 @@ import { untilAborted } from "./abortable-stream.ts";
 import { type AuthConfiguration, isOpen } from "./auth-configuration.ts";
 import { type Caller, callerKey, certificateIssuer, openCaller } from "./caller.ts";
 import type { Logger } from "./logger.ts";
-import { peerNamesOf } from "./peer-names.ts";
+import { peerKey, peerNamesOf } from "./peer.ts";
 import { rpcError } from "./rpc-errors.ts";
 import { answerOfFault } from "./rpc-fault.ts";
 import { rpcCallOf } from "./rpc-run.ts";
@@ -106,7 +106,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     } catch (error) {
       const rpc = `${request.service.typeName}/${request.method.name}`;
       const why = error instanceof ConnectError ? error.rawMessage : undefined;
-      if (why !== undefined) logger.warn({ rpc, why }, "A call was refused: nobody known makes it");
+      if (why !== undefined) {
+        const from = contextValues.get(peerKey).address();
+        logger.warn({ rpc, from, why }, "A call was refused: nobody known makes it");
+      }
       throw error;
     }
     if (!request.stream || open) return await next(request);

@@ -11,7 +11,7 @@ import type {
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { headersOf, metadataOf, statusOfError } from "./grpc-js-status.ts";
-import { namesIn } from "./peer-names.ts";
+import { namesIn } from "./peer.ts";
 import {
   allowedMs,
   callCanceled,
@@ -45,6 +45,7 @@ export interface GrpcServiceOptions extends DeadlineLimits {
 interface CallInfo {
   readonly metadata: Parameters<typeof headersOf>[0];
   getDeadline(): Date | number;
+  getPeer(): string;
   getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
   once(event: "cancelled", listener: () => void): unknown;
 }
@@ -191,10 +192,13 @@ function beginCall(
     protocolName: "grpc",
     deadlineAt: now + givenMs,
     readHeader: () => headersOf(grpcCall.metadata),
-    readPeerNames: () => {
-      // There is one only where it was verified.
-      const { sslPeerCertificate } = grpcCall.getAuthContext();
-      return sslPeerCertificate === undefined ? [] : namesIn(sslPeerCertificate);
+    peer: {
+      names: () => {
+        // There is one only where it was verified.
+        const { sslPeerCertificate } = grpcCall.getAuthContext();
+        return sslPeerCertificate === undefined ? [] : namesIn(sslPeerCertificate);
+      },
+      address: () => grpcCall.getPeer(),
     },
     readAuthorization: () => {
       const values = grpcCall.metadata.get("authorization");

@@ -18,7 +18,7 @@ import {
 import type { Logger } from "pino";
 import { answerCors } from "./http-cors.ts";
 import { universalRequest } from "./http-request.ts";
-import { peerNamesKey, peerNamesOfSocket } from "./peer-names.ts";
+import { peerKey, peerNamesOfSocket } from "./peer.ts";
 import { listen, trackConnections } from "./port.ts";
 import type { DeadlineLimits } from "./rpc-call.ts";
 import { dataHeaders } from "./security-headers.ts";
@@ -153,7 +153,11 @@ async function answer(
   response.once("close", () => controller.abort());
   const rpcRequest = universalRequest(request, controller.signal, handler.method, options);
   const contextValues = createContextValues();
-  contextValues.set(peerNamesKey, () => peerNamesOfSocket(request.socket));
+  const { socket } = request;
+  contextValues.set(peerKey, {
+    names: () => peerNamesOfSocket(socket),
+    address: () => `${socket.remoteAddress}:${socket.remotePort}`,
+  });
   const result = await handler({ ...rpcRequest, contextValues });
   universalResponseToNodeResponse(result, response).catch(() => response.destroy());
 }

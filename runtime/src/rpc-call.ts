@@ -5,7 +5,7 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
-import { peerNamesKey } from "./peer-names.ts";
+import { type Peer, peerKey } from "./peer.ts";
 
 /** What a transport knows about a call before anybody asks for more. */
 export interface RpcCallOptions {
@@ -17,8 +17,8 @@ export interface RpcCallOptions {
   /** Reads the request's Authorization header alone, without making the others. */
   readonly readAuthorization?: () => string | undefined;
   readonly contextValues?: ContextValues | undefined;
-  /** Tells the names of the peer's certificate, only when somebody looks at them. */
-  readonly readPeerNames?: () => readonly string[];
+  /** The other end of the connection; left out inside the process. */
+  readonly peer?: Peer;
 }
 
 /**
@@ -93,8 +93,8 @@ export class RpcCall implements HandlerContext {
   get values(): ContextValues {
     if (this.#values === undefined) {
       this.#values = createContextValues();
-      const { readPeerNames } = this.#options;
-      if (readPeerNames !== undefined) this.#values.set(peerNamesKey, readPeerNames);
+      const { peer } = this.#options;
+      if (peer !== undefined) this.#values.set(peerKey, peer);
     }
     return this.#values;
   }

@@ -15,7 +15,7 @@ import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type CertificateFiles, openCertificates, type ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
-import { peerNamesOf } from "../src/peer-names.ts";
+import { peerNamesOf } from "../src/peer.ts";
 import { createGrpcTransport } from "../src/rpc-transport.ts";
 import {
   deferred,

@@ -1,17 +1,26 @@
 import { type PeerCertificate, TLSSocket } from "node:tls";
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
 
-/** How to tell the names of a call's peer; set by the ports that ask for client certificates. */
-export const peerNamesKey = createContextKey<() => readonly string[]>(() => [], {
-  description: "the names of the caller's certificate",
-});
+/** The other end of the connection that a call came by; what is asked of it is made only then. */
+export interface Peer {
+  /** The names of its certificate, as {@link peerNamesOf} tells them. */
+  readonly names: () => readonly string[];
+  /** Its address, for the log. */
+  readonly address: () => string;
+}
+
+/** The peer of a call; set by the ports. */
+export const peerKey = createContextKey<Peer>(
+  { names: () => [], address: () => "this process" },
+  { description: "the other end of the connection" },
+);
 
 /**
  * The names in the certificate of whoever makes a call: DNS names and URIs among its alternative
  * names, and its common name. Empty without a certificate of the authorities that the port trusts.
  */
 export function peerNamesOf(values: ContextValues): readonly string[] {
-  return values.get(peerNamesKey)();
+  return values.get(peerKey).names();
 }
 
 /** The names in the certificate that the other end of a connection has proved to be its own. */

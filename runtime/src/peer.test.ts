@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { createTestAuthority } from "@pelikuni/e2e/test-certificates";
 import { expect, test } from "vitest";
-import { namesIn } from "./peer-names.ts";
+import { namesIn } from "./peer.ts";
 
 test.each([
   ["gateway", ["gateway.internal", "10.0.0.1", "spiffe://example/gateway"]],
