@@ -1,65 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { testRules } from "../../test/test-rules.ts";
-import { balanceMax, formatAmount, parseAmount, zero } from "../money.ts";
-import type { Decision, HoldState, Outcome, PostedTransaction, WalletState } from "../wallet.ts";
-import { type Basis, type Command, fund, transfer, withdraw } from "./command.ts";
-import { decide } from "./decide.ts";
-
-const nowMs = 1_764_000_000_000;
-
-/** What decides a command beside wallets. */
-interface Items {
-  readonly holds?: readonly HoldState[];
-  readonly transaction?: PostedTransaction;
-  readonly reversed?: readonly string[];
-}
-
-function wallet(id: string, balance: string, more: Partial<WalletState> = {}): WalletState {
-  return {
-    id,
-    userId: `user of ${id}`,
-    currency: "USD",
-    balance: amount(balance),
-    held: zero,
-    status: "ACTIVE",
-    transferLimit: undefined,
-    version: 3n,
-    createTimeMs: nowMs - 10_000,
-    updateTimeMs: nowMs - 5_000,
-    ...more,
-  };
-}
-
-function amount(text: string): typeof zero {
-  return parseAmount(text) ?? zero;
-}
-
-function decideOn(wallets: WalletState[], command: Command, items: Items = {}): Outcome {
-  const { holds = [], transaction, reversed = [] } = items;
-  const basis: Basis = {
-    walletOf: (id) => wallets.find((state) => state.id === id),
-    holdOf: (id) => holds.find((state) => state.id === id),
-    transactionOf: () => transaction,
-    reversedOf: () => reversed.map(amount),
-    metadataOf: () => ({ tier: "gold" }),
-    rules: testRules,
-    nowMs,
-  };
-  return decide(basis, command);
-}
-
-function decisionOf(outcome: Outcome): Decision {
-  if ("refusal" in outcome) throw new Error(outcome.refusal.reason);
-  return outcome.decision;
-}
-
-function changesOf(outcome: Outcome): string[] {
-  if ("refusal" in outcome) return [outcome.refusal.reason];
-  return outcome.decision.changes.map(
-    ({ after, amount: change }) =>
-      `${after.id} ${formatAmount(change)} → ${formatAmount(after.balance)} v${after.version}`,
-  );
-}
+import {
+  amount,
+  changesOf,
+  decideOn,
+  decisionOf,
+  nowMs,
+  wallet,
+} from "../../test/decision-steps.ts";
+import { balanceMax, formatAmount, zero } from "../money.ts";
+import type { HoldState, Outcome, PostedTransaction } from "../wallet.ts";
+import { type Command, fund, transfer } from "./command.ts";
 
 test("a transfer takes from one wallet what it gives to the other", () => {
   const outcome = decideOn([wallet("a", "10"), wallet("b", "1")], transfer("a", "b", amount("4")));
@@ -137,103 +87,6 @@ describe("refusals", () => {
     ["the funded wallet's version", fund("a", amount("1"), 3n)],
   ])("not for %s", (_, command) => {
     expect(decideOn(all, command)).toHaveProperty("decision");
-  });
-});
-
-describe("the limit of a currency", () => {
-  const limitedBoth = wallet("own", "100", { currency: "JPY", transferLimit: amount("5") });
-  const all = [
-    limitedBoth,
-    ...["a", "b", "c"].map((id) => wallet(id, "100", { currency: "JPY" })),
-    wallet("closing", "100", { currency: "JPY" }),
-  ];
-  const expireTimeMs = nowMs + 1_000;
-  const holdOf = (total: string): Items => {
-    const hold = { id: "h", walletId: "a", currency: "JPY", amount: amount(total), captured: zero };
-    return { holds: [{ ...hold, status: "OPEN", createTimeMs: nowMs, expireTimeMs }] };
-  };
-  const leg = (from: string, to: string, units: string) => {
-    return { from: { walletId: from }, to: { walletId: to }, amount: amount(units) };
-  };
-  const payments = [{ to: { walletId: "b" }, amount: amount("40") }];
-
-  test.each<[string, Command, string, Items?]>([
-    ["a transfer of exactly the limit", transfer("a", "b", amount("25")), "ok"],
-    ["a transfer above it", transfer("a", "b", amount("26")), "TRANSFER_LIMIT"],
-    ["a withdrawal above it", withdraw("a", amount("26")), "TRANSFER_LIMIT"],
-    ["a transfer within it, above the wallet's", transfer("own", "b", amount("6")), "WALLET_LIMIT"],
-    ["a transfer above both", transfer("own", "b", amount("26")), "TRANSFER_LIMIT"],
-    ["a funding", fund("a", amount("1000")), "ok"],
-    [
-      "legs out of one wallet that exceed it together",
-      { kind: "post", legs: [leg("a", "b", "13"), leg("a", "c", "13"), leg("b", "a", "13")] },
-      "TRANSFER_LIMIT",
-    ],
-    [
-      "legs out of several wallets, each within it",
-      { kind: "post", legs: [leg("a", "b", "25"), leg("b", "c", "25"), leg("c", "a", "25")] },
-      "ok",
-    ],
-    [
-      "a hold above it",
-      { kind: "placeHold", holdId: "h", walletId: "a", amount: amount("26"), expireTimeMs },
-      "TRANSFER_LIMIT",
-    ],
-    [
-      "the capture of a hold that was placed before there was a limit",
-      { kind: "captureHold", holdId: "h", payments, keepRemaining: false },
-      "ok",
-      holdOf("40"),
-    ],
-    [
-      "the sweep at closing",
-      { kind: "closeWallet", walletId: "closing", sweepTo: { walletId: "b" }, reason: "" },
-      "ok",
-    ],
-  ])("%s", (_, command, expected, items) => {
-    const wallets = all.map((one) =>
-      items && one.id === "a" ? { ...one, held: amount("40") } : one,
-    );
-    const outcome = decideOn(wallets, command, items);
-    expect("refusal" in outcome ? outcome.refusal.reason : "ok").toBe(expected);
-  });
-
-  test("a reversal is not limited", () => {
-    const legs = [{ ...leg("a", "b", "90"), currency: "JPY" }];
-    const transaction: PostedTransaction = { legs, isReversal: false };
-    const command: Command = { kind: "reverseTransaction", transactionId: "t", legs: [] };
-    expect("decision" in decideOn(all, command, { transaction })).toBe(true);
-  });
-});
-
-describe("limits", () => {
-  const limited = wallet("a", "100", { transferLimit: amount("5") });
-  const all = [limited, wallet("b", "100")];
-  const expireTimeMs = nowMs + 1_000;
-
-  test.each<[string, Command, string]>([
-    ["a transfer of exactly the limit", transfer("a", "b", amount("5")), "ok"],
-    ["a transfer above it", transfer("a", "b", amount("5.0001")), "WALLET_LIMIT"],
-    ["a withdrawal above it", withdraw("a", amount("5.0001")), "WALLET_LIMIT"],
-    ["what comes in", transfer("b", "a", amount("50")), "ok"],
-    [
-      "a hold of exactly the limit",
-      { kind: "placeHold", holdId: "h", walletId: "a", amount: amount("5"), expireTimeMs },
-      "ok",
-    ],
-    [
-      "a hold above it",
-      { kind: "placeHold", holdId: "h", walletId: "a", amount: amount("5.0001"), expireTimeMs },
-      "WALLET_LIMIT",
-    ],
-    [
-      "the sweep at closing",
-      { kind: "closeWallet", walletId: "a", sweepTo: { walletId: "b" }, reason: "" },
-      "ok",
-    ],
-  ])("%s", (_, command, expected) => {
-    const outcome = decideOn(all, command);
-    expect("refusal" in outcome ? outcome.refusal.reason : "ok").toBe(expected);
   });
 });
 
