@@ -63,6 +63,9 @@ async function forgeClaims(header: Header, claims: object, key: Key): Promise<[s
     "without a subject": { sub: undefined },
     "with an empty subject": { sub: "" },
     "with a subject that is no text": { sub: 7 },
+    "with a subject longer than can be written down": { sub: "x".repeat(256) },
+    "with U+0000 in its subject": { sub: "alice\0" },
+    "with half a surrogate pair in its client": { client_id: "\ud800" },
   };
   return await Promise.all(
     Object.entries(changes).map(async ([name, change]): Promise<[string, string]> => {

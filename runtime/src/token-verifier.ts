@@ -35,6 +35,9 @@ interface Verified {
 const tokenLengthMax = 8_192;
 /** Of issuer, subject and client: they become part of events. */
 const nameLengthMax = 255;
+// Postgres stores no U+0000, and encoded to UTF-8 two lone surrogates are the same: with the u flag,
+// a pair of them is one character outside this range.
+const unusable = /[\0\uD800-\uDFFF]/u;
 // About 2 KB each.
 const verifiedTokensMax = 10_000;
 
@@ -121,9 +124,10 @@ function callerOfClaims(claims: JWTPayload, { issuer, users }: Issuer["settings"
     throw new TokenRefused("it is bound to a key (cnf), and is not accepted from its bearer alone");
   }
   const client = [client_id, azp].find((name) => typeof name === "string") ?? "";
-  if (subject === "" || [issuer, subject, client].some((name) => name.length > nameLengthMax)) {
-    const description = `iss, sub and client_id must have at most ${nameLengthMax} characters`;
-    throw new TokenRefused(`${description}, and sub at least one`);
+  const names = [issuer, subject, client];
+  if (subject === "" || names.some((name) => name.length > nameLengthMax || unusable.test(name))) {
+    const description = `iss, sub and client_id must be texts of at most ${nameLengthMax} characters`;
+    throw new TokenRefused(`${description}, and sub of at least one`);
   }
   // Where a client acts for itself, its id is the subject (RFC 9068, section 2.2), and no user.
   const isUser = users && subject !== client;
