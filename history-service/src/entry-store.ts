@@ -102,6 +102,14 @@ function instantBound(
     : sql`and occurred_at < ${until.before}`;
 }
 
+/** Reads whose a wallet is. */
+export async function findOwner(sql: Sql, walletId: string): Promise<string | undefined> {
+  const rows = await sql<{ userId: string }[]>`
+    select user_id as "userId" from entries
+    where wallet_id = ${walletId} order by version limit 1`;
+  return rows[0]?.userId;
+}
+
 /** Of some wallets, those that were touched behind a position up to another one, and where last. */
 export async function findTouched(
   sql: Sql,

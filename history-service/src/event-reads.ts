@@ -12,26 +12,43 @@ export interface StoredEvent {
   readonly journalHash: Uint8Array | null;
 }
 
-/** Reads one event by its transaction. */
+/**
+ * Reads one event by its transaction.
+ *
+ * @param userId only if it touches a wallet of this user; undefined: whosesoever they are
+ */
 export async function findTransaction(
   sql: Sql,
   transactionId: string,
+  userId: string | undefined,
 ): Promise<StoredEvent | undefined> {
+  const ofUser =
+    userId === undefined
+      ? sql``
+      : sql`and exists (
+          select from entries e where e.position = journal_events.position and e.user_id = ${userId})`;
   const rows = await sql<StoredEvent[]>`
-    select ${eventColumns(sql)} from journal_events where transaction_id = ${transactionId}`;
+    select ${eventColumns(sql)} from journal_events
+    where transaction_id = ${transactionId} ${ofUser}`;
   return rows[0];
 }
 
-/** Reads the events of the transactions that take back another one, in order. */
+/**
+ * Reads the events of the transactions that take back another one, in order.
+ *
+ * @param userId only those that touch a wallet of this user; undefined: all
+ */
 export async function findReversals(
   sql: Sql,
   transactionId: string,
-  limit: number,
+  { userId, limit }: { readonly userId: string | undefined; readonly limit: number },
 ): Promise<StoredEvent[]> {
+  const ofUser = userId === undefined ? sql`` : sql`and e.user_id = ${userId}`;
   return await sql<StoredEvent[]>`
     select ${eventColumns(sql)} from journal_events
     where position in (
       select distinct e.position from entries e where e.reverses_transaction_id = ${transactionId}
+        ${ofUser}
       order by e.position limit ${limit}
     )
     order by position`;

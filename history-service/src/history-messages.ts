@@ -4,19 +4,18 @@ import type {
   AccountEntrySchema,
   EntrySchema,
   GetStatementResponseSchema,
-  GetTransactionResponseSchema,
   ParkedEventSchema,
   ReconcileResponseSchema,
-  ReversedBySchema,
   VerifyWalletResponseSchema,
 } from "@pelikuni/gen/history/v1/history_service_pb";
-import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import { type WalletEvent, WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import { type WalletStatus, WalletStatusSchema } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { StoredAccountEntry } from "./account-store.ts";
 import { amountText, storedUnits } from "./amount-units.ts";
 import type { StoredEntry } from "./entry-store.ts";
 import type { StoredEvent } from "./event-reads.ts";
 import type { JournalProgress } from "./journal-verification.ts";
+import type { WholeTransaction } from "./owner-view.ts";
 import type { ParkedEvent } from "./parked-event-store.ts";
 import type { Difference, ReconciliationSummary } from "./reconciliation.ts";
 import type { StatementPart, StatementPeriod } from "./statement.ts";
@@ -58,31 +57,41 @@ export function accountEntryMessage({
 export function transactionMessage(
   { position, bytes }: StoredEvent,
   reversals: readonly StoredEvent[],
-): MessageInitShape<typeof GetTransactionResponseSchema> {
+): WholeTransaction & { readonly eventBytes: Uint8Array<ArrayBuffer> } {
   return {
     position,
-    event: fromBinary(WalletEventSchema, bytes),
+    event: eventMessage({ bytes }),
     eventBytes: Uint8Array.from(bytes),
     reversedBy: reversals.map(reversedByMessage),
   };
+}
+
+/** An event, decoded. */
+export function eventMessage({ bytes }: Pick<StoredEvent, "bytes">): WalletEvent {
+  return fromBinary(WalletEventSchema, bytes);
 }
 
 function reversedByMessage({
   transactionId,
   position,
   bytes,
-}: StoredEvent): MessageInitShape<typeof ReversedBySchema> {
-  const { kind } = fromBinary(WalletEventSchema, bytes);
+}: StoredEvent): WholeTransaction["reversedBy"][number] {
+  const { kind } = eventMessage({ bytes });
   const legs = kind.case === "transactionPosted" ? (kind.value.reversal?.legs ?? []) : [];
   return { transactionId, position, legs };
 }
 
-/** A part of a statement as the contract writes it. */
+/**
+ * A part of a statement as the contract writes it.
+ *
+ * @param show how its reader sees an entry
+ */
 export function statementMessage(
   part: StatementPart,
   { from, to, completeTo }: StatementPeriod,
+  show: (entry: StoredEntry) => MessageInitShape<typeof EntrySchema>,
 ): MessageInitShape<typeof GetStatementResponseSchema> {
-  if ("entry" in part) return { part: { case: "entry", value: entryMessage(part.entry) } };
+  if ("entry" in part) return { part: { case: "entry", value: show(part.entry) } };
   if ("opening" in part) {
     const { walletId, userId, currency } = part.opening.wallet;
     const value = {

@@ -1,15 +1,18 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client, HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { Direction, type HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
+import {
+  Direction,
+  type EntrySchema,
+  type HistoryService,
+} from "@pelikuni/gen/history/v1/history_service_pb";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import { accountRpc } from "./account-rpc.ts";
 import { readCompleteness } from "./completeness.ts";
-import { findLatestEntry, listEntries } from "./entry-store.ts";
+import { findLatestEntry, listEntries, type StoredEntry } from "./entry-store.ts";
 import type { EventIngestion } from "./event-ingestion.ts";
-import { findReversals, findTransaction, type StoredEvent } from "./event-reads.ts";
-import { recomputeEvent } from "./event-verification.ts";
 import { orUnavailable, orUnavailableStream, refusalError } from "./history-errors.ts";
 import {
   entryMessage,
@@ -17,13 +20,14 @@ import {
   progressMessage,
   reconcileMessage,
   statementMessage,
-  transactionMessage,
   verificationMessage,
 } from "./history-messages.ts";
 import { lastMsUntil, periodOf } from "./instants.ts";
 import type { JournalReader } from "./journal-reader.ts";
 import { verifyJournal } from "./journal-verification.ts";
 import { awaitComplete, type CallerPatience } from "./min-position.ts";
+import type { OwnerAccess } from "./owner-access.ts";
+import { entryOfOwner } from "./owner-view.ts";
 import { nextToken, pageStart } from "./page-token.ts";
 import { replayParkedEvent } from "./parked-event-replay.ts";
 import { listParked } from "./parked-event-store.ts";
@@ -31,6 +35,7 @@ import { reconcile } from "./reconciliation.ts";
 import { awaitSegmentEnd } from "./segment-end.ts";
 import type { SourceHealth } from "./source-health.ts";
 import { makeStatement } from "./statement.ts";
+import { readTransaction } from "./transaction-read.ts";
 import { verifyWallet } from "./wallet-verification.ts";
 import { watchWallet } from "./wallet-watch.ts";
 import type { WalletWatchers } from "./wallet-watchers.ts";
@@ -40,6 +45,7 @@ export interface HistoryRpcParts {
   readonly pool: DatabaseClient;
   readonly tail: PositionTail;
   readonly watchers: WalletWatchers;
+  readonly access: OwnerAccess;
   readonly ingestion: EventIngestion;
   /** Where the wallet-service's journal ends. */
   readonly journal: JournalReader;
@@ -52,14 +58,13 @@ export interface HistoryRpcParts {
 
 const pageSizeDefault = 100;
 const findingsSentMax = 100;
-const reversalsSentMax = 1_000;
 const reconcileWaitMsMax = 30_000;
 // The end of a segment arrives with its other events, or soon after them.
 const segmentEndWaitMs = 3_000;
 
 /** The handlers of HistoryService. Requests have passed the contract's rules when they get here. */
 export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistoryService> {
-  const { pool, tail } = parts;
+  const { pool, tail, access } = parts;
 
   function completeTo(minPosition: bigint, context: HandlerContext): Promise<bigint> {
     return orUnavailable(awaitComplete(pool, tail, minPosition, patienceOf(context)));
@@ -70,6 +75,14 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
     return orUnavailable(awaitSegmentEnd(ending, position));
   }
 
+  /** How the caller sees an entry: whole, or as the owner of the wallet. */
+  function entryView(
+    context: HandlerContext,
+  ): (entry: StoredEntry) => MessageInitShape<typeof EntrySchema> {
+    const owner = access.ownerOf(context);
+    return (entry) => entryMessage(owner === undefined ? entry : entryOfOwner(entry, owner));
+  }
+
   return {
     async listEntries({ pageSize, pageToken, kinds, ...request }, context) {
       const to = await completeTo(request.minPosition, context);
@@ -77,6 +90,7 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
       const order = descending ? "descending" : "ascending";
       const limit = pageSize || pageSizeDefault;
       const walletId = request.walletId.toLowerCase();
+      await access.assertReadable(walletId, context);
       const filter = { walletId, completeTo: to, kinds, ...periodOf(request) };
       // One more than asked for tells whether there is a next page.
       const [behind] = pageStart(order, pageToken, 1) ?? [];
@@ -86,7 +100,7 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
       const last = shown.at(-1);
       if (last === undefined) await assertKnown(parts, walletId, to);
       return {
-        entries: shown.map(entryMessage),
+        entries: shown.map(entryView(context)),
         nextPageToken: nextToken(order, entries.length > limit, last && [last.version]),
         completeTo: to,
       };
@@ -94,24 +108,21 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
 
     async getTransaction({ transactionId, minPosition }, context) {
       await completeTo(minPosition, context);
-      const id = transactionId.toLowerCase();
-      const event = await orUnavailable(pool.read((sql) => findTransaction(sql, id)));
-      if (event === undefined)
-        throw refusalError({ reason: "TRANSACTION_NOT_FOUND", transactionId });
-      const reversals = await orUnavailable(
-        pool.read((sql) => findReversals(sql, id, reversalsSentMax)),
-      );
-      for (const each of [event, ...reversals]) assertIntact(each);
-      return transactionMessage(event, reversals);
+      const owner = access.ownerOf(context);
+      const found = await orUnavailable(readTransaction(pool, transactionId.toLowerCase(), owner));
+      if (found !== undefined) return found;
+      access.noteRefusal(context, { transactionId });
+      throw refusalError({ reason: "TRANSACTION_NOT_FOUND", transactionId });
     },
 
     async getBalanceAt({ walletId, at, minPosition }, context) {
       const to = await completeTo(minPosition, context);
       const until = at && { at: lastMsUntil("at", at) };
       const id = walletId.toLowerCase();
+      await access.assertReadable(id, context);
       const entry = await orUnavailable(pool.read((sql) => findLatestEntry(sql, id, to, until)));
       if (entry === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
-      return { entry: entryMessage(entry), completeTo: to };
+      return { entry: entryView(context)(entry), completeTo: to };
     },
 
     async *getStatement(request, context) {
@@ -126,15 +137,25 @@ export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistorySe
         to,
         completeTo: await completeTo(request.minPosition, context),
       };
+      await access.assertReadable(walletId, context);
+      const show = entryView(context);
       for await (const part of orUnavailableStream(makeStatement(pool, period))) {
-        yield statementMessage(part, period);
+        yield statementMessage(part, period, show);
       }
     },
 
-    async *watchWallet({ walletId, fromVersion }, { signal }) {
+    async *watchWallet({ walletId, fromVersion }, context) {
+      const { signal } = context;
       const id = walletId.toLowerCase();
-      const entries = watchWallet(parts, id, fromVersion, signal);
-      for await (const entry of orUnavailableStream(entries)) yield { entry: entryMessage(entry) };
+      const owner = access.ownerOf(context);
+      const watched = {
+        walletId: id,
+        userId: owner?.userId,
+        onForeign: () => access.noteRefusal(context, { walletId: id }),
+      };
+      const show = entryView(context);
+      const entries = watchWallet(parts, watched, fromVersion, signal);
+      for await (const entry of orUnavailableStream(entries)) yield { entry: show(entry) };
     },
 
     async verifyWallet({ walletId, minPosition }, context) {
@@ -214,12 +235,6 @@ async function assertKnown(
 ): Promise<void> {
   const entry = await orUnavailable(pool.read((sql) => findLatestEntry(sql, walletId, completeTo)));
   if (entry === undefined) throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
-}
-
-function assertIntact(event: StoredEvent): void {
-  if (typeof recomputeEvent(event) !== "string") return;
-  const { transactionId, position } = event;
-  throw refusalError({ reason: "HISTORY_DAMAGED", transactionId, position });
 }
 
 function patienceOf(context: HandlerContext): CallerPatience {

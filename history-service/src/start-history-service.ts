@@ -31,6 +31,7 @@ import {
 } from "./history-service-configuration.ts";
 import { createJournalReader } from "./journal-reader.ts";
 import { readTopic } from "./kafka-source.ts";
+import { createOwnerAccess } from "./owner-access.ts";
 import { createSourceHealth, type SourceHealth } from "./source-health.ts";
 import { createWalletWatchers } from "./wallet-watchers.ts";
 
@@ -83,7 +84,8 @@ export async function startHistoryService(options: HistoryServiceOptions): Promi
     const source = createSourceHealth(now);
     const wallets = createClient(WalletService, transport);
     const watchers = createWalletWatchers(pool, tail);
-    const parts = { pool, tail, watchers, ingestion, journal, source, wallets, now };
+    const access = createOwnerAccess(pool, logger);
+    const parts = { pool, tail, watchers, access, ingestion, journal, source, wallets, now };
     const { find: findApiKey } = createApiKeyCheck(transport, { now, logger });
     const server = resources.use(await serve(parts, options, findApiKey));
     const readOn = await chooseSource(options, { pool, ingestion, source, transport });

@@ -10,6 +10,7 @@ type EventInit = Exclude<MessageInitShape<typeof WalletEventSchema>, { $typeName
 
 /** A wallet as the events so far make it; amounts are ten-thousandths. */
 export interface MadeWallet {
+  readonly userId: string;
   readonly currency: string;
   readonly version: bigint;
   readonly units: bigint;
@@ -33,6 +34,8 @@ export interface MadeEvent {
   readonly wallet?: { readonly id: string; readonly held?: bigint; readonly status?: WalletStatus };
   readonly details?: NonNullable<EventInit["details"]>;
   readonly actor?: NonNullable<EventInit["actor"]>;
+  /** Of its position when it is left out. */
+  readonly requestId?: string;
   /** One second after the event before when it is left out: milliseconds since 1970. */
   readonly occurredAtMs?: number;
 }
@@ -42,8 +45,8 @@ export interface JournalMaker {
   /** Everything made so far, in order of positions from 1. */
   readonly messages: ArrivedMessage[];
   readonly wallets: ReadonlyMap<string, MadeWallet>;
-  /** Creates a wallet and gives its id. */
-  createWallet(currency?: string): string;
+  /** Creates a wallet, of a user of its own unless one is named, and gives its id. */
+  createWallet(currency?: string, userId?: string): string;
   fund(walletId: string, units: bigint): void;
   transfer(fromId: string, toId: string, units: bigint): void;
   /** Makes an event of any kind, and gives its transaction. */
@@ -66,7 +69,15 @@ export function createJournalMaker(seed: string): JournalMaker {
   function become(id: string, { legs = [], wallet, kind }: MadeEvent): MadeWallet {
     const before = wallets.get(id);
     const own = wallet?.id === id ? wallet : undefined;
-    const opened = { currency: "USD", version: -1n, units: 0n, held: 0n, head: new Uint8Array() };
+    const userId = `owner of ${id}`;
+    const opened = {
+      userId,
+      currency: "USD",
+      version: -1n,
+      units: 0n,
+      held: 0n,
+      head: new Uint8Array(),
+    };
     const was = before ?? { ...opened, status: WalletStatus.ACTIVE };
     if ((before === undefined) !== (kind.case === "walletCreated")) throw new Error("No wallet.");
     return {
@@ -78,22 +89,23 @@ export function createJournalMaker(seed: string): JournalMaker {
     };
   }
 
-  function append(made: MadeEvent, currency = "USD"): string {
+  function append(made: MadeEvent, opened: Partial<MadeWallet> = {}): string {
     const { kind, legs = [], wallet, details, actor, occurredAtMs } = made;
     const position = BigInt(messages.length + 1);
+    const { requestId = `request ${position}` } = made;
     const transactionId = uuidOf(`${seed} transaction ${position}`);
     const ends = legs.flatMap(({ from, to }) => [from, to]).filter((id) => wallets.has(id));
     const touched = new Set(wallet === undefined ? ends : [wallet.id, ...ends]);
     const became = new Map(
       [...touched].map((id) => {
         const after = become(id, made);
-        return [id, after.version === 0n ? { ...after, currency } : after];
+        return [id, after.version === 0n ? { ...after, ...opened } : after];
       }),
     );
     const event = create(WalletEventSchema, {
       transactionId,
       occurredAt: timestampFromMs(occurredAtMs ?? startMs + 1_000 * messages.length),
-      requestId: `request ${position}`,
+      requestId,
       legs: legs.map((leg) => legMessage(leg, wallets)),
       changes: [...became].map(([id, after]) => changeMessage(id, wallets.get(id), after)),
       kind,
@@ -113,9 +125,10 @@ export function createJournalMaker(seed: string): JournalMaker {
     messages,
     wallets,
     append: (event) => append(event),
-    createWallet(currency) {
+    createWallet(currency, userId) {
       const id = uuidOf(`${seed} wallet ${wallets.size}`);
-      append({ kind: { case: "walletCreated", value: {} }, wallet: { id } }, currency);
+      const opened = { ...(currency && { currency }), ...(userId && { userId }) };
+      append({ kind: { case: "walletCreated", value: {} }, wallet: { id } }, opened);
       return id;
     },
     fund(walletId, units) {
@@ -147,11 +160,11 @@ function netOf(id: string, legs: readonly MadeLeg[]): bigint {
 function changeMessage(
   walletId: string,
   before: MadeWallet | undefined,
-  { currency, version, units, held, status }: MadeWallet,
+  { userId, currency, version, units, held, status }: MadeWallet,
 ): NonNullable<EventInit["changes"]>[number] {
   return {
     walletId,
-    userId: `owner of ${walletId}`,
+    userId,
     currency,
     version,
     balance: amountText(units),

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { createLogger } from "@pelikuni/runtime/logger";
+import { createLogger, type Logger } from "@pelikuni/runtime/logger";
 import { migrate } from "@pelikuni/runtime/migrations";
 import { createPositionTail, type PositionTail } from "@pelikuni/runtime/position-tail";
 import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
@@ -123,7 +123,10 @@ export async function createHistoryBed(): Promise<HistoryBed> {
  * Starts a service over a bed's database. It has no source: what it knows arrives through the bed's
  * ingestion, as through another replica's.
  */
-export async function serveHistory({ database }: HistoryBed): Promise<HistoryService> {
+export async function serveHistory(
+  { database }: HistoryBed,
+  logger: Logger = quiet,
+): Promise<HistoryService> {
   const configuration = historyServiceSchema.parse({
     grpc: { host: "127.0.0.1", port: 0 },
     http: { host: "127.0.0.1", port: 0, cors_origins: [] },
@@ -133,7 +136,7 @@ export async function serveHistory({ database }: HistoryBed): Promise<HistorySer
     kafka_group: "pelikuni-history",
     wallet_service_address: "127.0.0.1:1",
   });
-  return await startHistoryService({ configuration, logger: quiet });
+  return await startHistoryService({ configuration, logger });
 }
 
 /** Runs a statement of the owner with the triggers off, as nobody but he can. */

@@ -19,7 +19,7 @@ test("a wallet may be watched before it exists", async () => {
   };
   const caller = new AbortController();
   const parts = { pool: bed.pool, watchers: observed };
-  const entries = watchWallet(parts, walletId, 0n, caller.signal);
+  const entries = watchWallet(parts, { walletId }, 0n, caller.signal);
   const first = entries.next();
   await expect.poll(() => waits).toBe(1);
   await bed.ingestion.ingest(journal.messages);
