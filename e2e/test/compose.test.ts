@@ -10,6 +10,7 @@ import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resour
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
+import { z } from "zod";
 import {
   type ComposeService,
   readComposeServices,
@@ -24,12 +25,15 @@ interface RunningSystem extends AsyncDisposable {
   readonly ports: ReadonlyMap<string, number>;
   /** Where the wallet-service publishes. */
   readonly topic: string;
+  /** The first API key. */
+  readonly initialKey: string;
 }
 
 const pythonMissing = spawnSync("python3", ["--version"]).status !== 0;
 const project = path.resolve(import.meta.dirname, "../..");
 const healthDeadlineMs = 60_000;
-const passwordBytes = 12;
+// As .env.example chooses them.
+const passwordBytes = 24;
 
 await describeOverKafka("the services of docker-compose.yml", (kafka) => {
   let system: RunningSystem | undefined;
@@ -45,19 +49,33 @@ await describeOverKafka("the services of docker-compose.yml", (kafka) => {
 
   test("a transfer through the gateway is read in history, by way of Kafka", async () => {
     const rest = `http://127.0.0.1:${system?.ports.get("gateway:8000")}`;
-    const alice = await createWallet(rest, "alice");
-    const bob = await createWallet(rest, "bob");
-    await post(`${rest}/wallets/${alice}/fund`, { amount: "100" });
+    const headers = { authorization: `Bearer ${system?.initialKey}` };
+    const post = (path: string, body: object) => postTo(`${rest}${path}`, body, headers);
+    const alice = await idOf(post("/wallets", { user_id: "alice" }));
+    const bob = await idOf(post("/wallets", { user_id: "bob" }));
+    await post(`/wallets/${alice}/fund`, { amount: "100" });
     const transfer = { to_wallet_id: bob, amount: "25.5" };
-    const moved = await post(`${rest}/wallets/${alice}/transfer`, transfer);
+    const moved = await post(`/wallets/${alice}/transfer`, transfer);
     const position = moved.headers.get("position");
     expect(position).toBe("4");
 
-    const answer = await fetch(`${rest}/wallets/${bob}/history?min_position=${position}`);
+    const history = `${rest}/wallets/${bob}/history?min_position=${position}`;
+    const answer = await fetch(history, { headers });
     expect(await answer.json()).toMatchObject([
       { balance: "25.5000", amount: "25.5000" },
       { balance: "0.0000", amount: "0.0000" },
     ]);
+  });
+
+  test("nobody without a key gets anything, of either service", async () => {
+    const rest = `http://127.0.0.1:${system?.ports.get("gateway:8000")}`;
+    for (const path of ["/wallets", "/accounts/fees/total?currency=USD", "/api-keys"]) {
+      expect((await fetch(rest + path)).status, path).toBe(401);
+    }
+    const keys = await fetch(`${rest}/api-keys`, {
+      headers: { authorization: `Bearer ${system?.initialKey}` },
+    });
+    expect(await keys.json()).toMatchObject([{ owner: "history-service" }, { owner: "initial" }]);
   });
 
   test.skipIf(pythonMissing)("the topic's export fits, whatever else was sent there", async () => {
@@ -128,7 +146,13 @@ async function startSystem(kafka: TestKafka): Promise<RunningSystem> {
     ]);
     const topic = kafka.newTopicName();
     for (const service of services) await startService(service, places, ports, topic, resources);
-    return { ports, topic, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
+    const initialKey = `pelikuni_${variables.INITIAL_API_KEY}`;
+    return {
+      ports,
+      topic,
+      initialKey,
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
   });
 }
 
@@ -230,16 +254,15 @@ async function createDatabases(url: string, statements: readonly string[]): Prom
   }
 }
 
-async function createWallet(rest: string, userId: string): Promise<string> {
-  const wallet: unknown = await (await post(`${rest}/wallets`, { user_id: userId })).json();
-  expect(wallet).toMatchObject({ id: expect.any(String) });
-  return typeof wallet === "object" && wallet !== null && "id" in wallet ? String(wallet.id) : "";
+/** The id of the wallet in an answer. */
+async function idOf(answer: Promise<Response>): Promise<string> {
+  return z.object({ id: z.uuid() }).parse(await (await answer).json()).id;
 }
 
-async function post(url: string, body: object): Promise<Response> {
+async function postTo(url: string, body: object, headers: object): Promise<Response> {
   const response = await fetch(url, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(body),
   });
   if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
