@@ -1,4 +1,5 @@
 import { gatewaySchema, startGateway } from "@pelikuni/gateway/start-gateway";
+import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import {
@@ -43,6 +44,8 @@ export interface RestServiceOptions {
   readonly grpcPort?: (port: number) => number | Promise<number>;
   /** The database of another one, whose replica this one is; its own when left out. */
   readonly database?: TestDatabase;
+  /** Who may call; everybody when left out. */
+  readonly auth?: AuthConfiguration;
   /** The wallet-service's clock, milliseconds since 1970. */
   readonly now?: () => number;
   /** The currencies that wallets may have. */
@@ -80,6 +83,7 @@ export function startRestService(options: RestServiceOptions = {}): Promise<Rest
           request_ids_kept_days: 7,
         }),
         logger,
+        ...(options.auth && { auth: options.auth }),
         ...(options.now && { now: options.now }),
       }),
     );

@@ -123,7 +123,8 @@ const problemMeanings = {
   415: "UNSUPPORTED_MEDIA_TYPE: send JSON.",
   422:
     "REQUEST_ID_REUSED: the Idempotency-Key belongs to a request with other input. " +
-    "REFERENCE_ALREADY_USED: money came in under this reference before; detail names the transaction.",
+    "REFERENCE_ALREADY_USED: money came in under this reference before; detail names the transaction. " +
+    "API_KEY_ALREADY_CREATED: the Idempotency-Key has created a key; detail names it.",
   429:
     "RATE_LIMITED: the caller asks for more than he may. Nothing was done; repeat after Retry-After's " +
     "seconds.",

@@ -123,6 +123,14 @@ test("a password in a file is a mistake that names the variable, not the passwor
   expect(report).not.toContain("hidden");
 });
 
+test("keys and secrets in a file are mistakes, whatever they are", () => {
+  write("local", 'service:\n  api_key: "hidden1"\n  client_secret: "hidden2"\n');
+  const report = mistakes();
+  expect(report).toMatch(/service\.api_key .*secrets belong in APP__SERVICE__API_KEY/);
+  expect(report).toMatch(/service\.client_secret .*secrets belong in APP__SERVICE__CLIENT_SECRET/);
+  expect(report).not.toContain("hidden");
+});
+
 test("production refuses a default password", () => {
   const url = "postgres://app:postgres@db/wallet";
   const variables = { APP__SERVICE__DATABASE__URL: url };

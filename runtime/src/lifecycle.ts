@@ -1,5 +1,5 @@
 import { loadConfiguration } from "./configuration.ts";
-import { createLogger, type Logger, logSchema, redactUrlPasswords } from "./logger.ts";
+import { createLogger, type Logger, logSchema, redactSecrets } from "./logger.ts";
 import { OperatorError } from "./operator-error.ts";
 
 /** How a process starts and stops. */
@@ -105,7 +105,7 @@ function tryCreateLogger(name: string): Logger | undefined {
 
 function tellFailure(error: unknown, logger: Logger): void {
   if (error instanceof OperatorError) {
-    process.stderr.write(`${redactUrlPasswords(error.message)}\n`);
+    process.stderr.write(`${redactSecrets(error.message)}\n`);
   } else {
     logger.fatal({ error }, "Failed");
   }

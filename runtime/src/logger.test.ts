@@ -32,6 +32,20 @@ test("passwords in URLs are never logged, in values, sentences or errors", () =>
   }
 });
 
+test("API keys and bearer tokens are never logged, and what is shown of a key is", () => {
+  const sink = collect();
+  const logger = createLogger("test", { level: "info", format: "json" }, sink);
+  const key = "pelikuni_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+  const token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
+  logger.warn({ key, header: `Bearer ${token}`, prefix: "pelikuni_01234567" }, `Lost ${key}.`);
+  expect(JSON.parse(sink.lines.join(""))).toMatchObject({
+    key: "pelikuni_***",
+    header: "Bearer ***",
+    prefix: "pelikuni_01234567",
+    msg: "Lost pelikuni_***.",
+  });
+});
+
 test("what is thrown without being an error is logged as it is", () => {
   const sink = collect();
   const logger = createLogger("test", { level: "info", format: "json" }, sink);

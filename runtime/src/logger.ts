@@ -20,7 +20,7 @@ export interface LineSink {
 
 /**
  * Creates the logger of one service. Lines are written synchronously, so that nothing is lost
- * when the process exits. Passwords inside URLs are replaced wherever they stand in a line.
+ * when the process exits. Secrets that can be told by their form are replaced wherever they stand.
  */
 export function createLogger(
   name: string,
@@ -38,15 +38,21 @@ export function createLogger(
       formatters: { level: (label) => ({ level: label }) },
       errorKey: "error",
       serializers: { error: describeError },
-      hooks: { streamWrite: redactUrlPasswords },
+      hooks: { streamWrite: redactSecrets },
     },
     destination,
   );
 }
 
-/** Replaces the password of every URL in a text: `postgres://app:***@host/db`. */
-export function redactUrlPasswords(text: string): string {
-  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:)[^\s@/"']+@/gi, "$1***@");
+/**
+ * Replaces the password of every URL in a text, `postgres://app:***@host/db`, and every API key and
+ * bearer token.
+ */
+export function redactSecrets(text: string): string {
+  return text
+    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:)[^\s@/"']+@/gi, "$1***@")
+    .replaceAll(/\b(pelikuni_)[0-9A-Za-z]{32,}/g, "$1***")
+    .replaceAll(/\b(bearer +)[\w.~+/=-]{20,}/gi, "$1***");
 }
 
 /** An error without the row that Postgres quotes in it, which may hold a user with his balance. */

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
-import { createLogger, logSchema, redactUrlPasswords } from "@pelikuni/runtime/logger";
+import { createLogger, logSchema, redactSecrets } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
 import { importSchema } from "./import-configuration.ts";
@@ -15,7 +15,7 @@ try {
   const operators = error instanceof OperatorError;
   const reason = operators ? error.message : String(error);
   const advice = operators ? "" : " Import again: it goes on where it was.";
-  process.stderr.write(`import: ${redactUrlPasswords(reason)}${advice}\n`);
+  process.stderr.write(`import: ${redactSecrets(reason)}${advice}\n`);
   process.exitCode = 2;
 }
 

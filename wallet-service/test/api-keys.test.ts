@@ -110,6 +110,8 @@ test("the secret is answered once: no table, no list and no line of the log hold
   const log = bed.logged.join("");
   expect(log).toContain("An API key was created.");
   for (const each of [secret, bed.initialKey, forged]) expect(log).not.toContain(each.slice(17));
+  // Nor did the logger have to take one out.
+  expect(log).not.toContain("***");
 });
 
 test("nobody gives a scope that he lacks, or one that does not exist", async () => {
