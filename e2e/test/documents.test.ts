@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { gatewaySchema } from "@pelikuni/gateway/start-gateway";
@@ -37,8 +38,8 @@ describe.skipIf(missing.length > 0)("the examples of the documents", () => {
 
   afterAll(() => everything[Symbol.asyncDispose]());
 
-  async function run(steps: readonly ShellStep[]): Promise<void> {
-    const { restPort, grpcPort, httpPort, historyGrpcPort } = everything;
+  async function run(steps: readonly ShellStep[], on: Everything = everything): Promise<void> {
+    const { restPort, grpcPort, httpPort, historyGrpcPort } = on;
     const ports = { 8000: restPort, 50051: grpcPort, 8051: httpPort, 50052: historyGrpcPort };
     const commands = steps.map((step) => {
       const here = step.commands.replaceAll(/localhost:(\d+)/g, (whole, port) => {
@@ -78,10 +79,24 @@ describe.skipIf(missing.length > 0)("the examples of the documents", () => {
     await run(steps);
     await run(steps);
   });
+
+  test("README's API keys are asked for, made and revoked as it shows", async () => {
+    const initialKey = `pelikuni_${randomBytes(24).toString("hex")}`;
+    const auth = { APP__AUTH__API_KEYS: "true", APP__AUTH__INITIAL_API_KEY: initialKey };
+    await using closed = await start(await createTestDirectory(), auth);
+    const text = await readFile(path.join(project, "README.md"), "utf8");
+    const sections = text.split(/^(?=## )/m);
+    const keys = sections.find((section) => section.startsWith("## Who may call")) ?? "";
+    // The first step starts what is running here.
+    const [, ...steps] = readShellSteps(keys.replace("WHAT_ECHO_HAS_PRINTED", initialKey));
+    expect(steps).toHaveLength(2);
+    await run(steps, closed);
+  });
 });
 
-async function start(directory: string): Promise<Everything> {
+async function start(directory: string, more: object = {}): Promise<Everything> {
   const environment = {
+    ...more,
     APP__GATEWAY__PORT: "0",
     APP__WALLET_SERVICE__GRPC__PORT: "0",
     APP__WALLET_SERVICE__HTTP__PORT: "0",
