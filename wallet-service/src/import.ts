@@ -44,7 +44,7 @@ async function main(): Promise<boolean> {
 
 // Every user of a machine can list the arguments of its processes.
 function refuseShownPassword(url: string | undefined): void {
-  if (url === undefined || redactUrlPasswords(url) === url) return;
+  if (url === undefined || redactSecrets(url) === url) return;
   const instead = "set APP__IMPORT__SOURCE_URL instead, or PGPASSWORD";
   throw new OperatorError(
     `An argument is seen by everybody on this machine, its password too: ${instead}.`,
