@@ -7,6 +7,7 @@ import {
   type LocalJWKSet,
 } from "jose";
 import { z } from "zod";
+import { secureUrl } from "./auth-configuration.ts";
 import type { Logger } from "./logger.ts";
 
 /** The public keys of one issuer, fetched from it and kept while it does not answer. */
@@ -48,7 +49,7 @@ const waitingMax = 100;
 // One fetch may have begun before the issuer changed its keys.
 const fetchesPerTokenMax = 2;
 
-const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
+const discoverySchema = z.object({ issuer: z.string(), jwks_uri: secureUrl });
 const keySetSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) });
 
 /** Begins to fetch the keys at once; a service starts all the same while the issuer is away. */
@@ -162,7 +163,9 @@ async function discoverKeys(issuer: string, signal: AbortSignal): Promise<string
 }
 
 async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
-  const response = await fetch(url, { signal, headers: { accept: "application/json" } });
+  // A redirection could lead from https to http.
+  const options = { signal, headers: { accept: "application/json" }, redirect: "error" } as const;
+  const response = await fetch(url, options);
   if (!response.ok || response.body === null) {
     throw new Error(`${url} answered with status ${response.status}`);
   }

@@ -11,6 +11,8 @@ export interface KeyServer extends AsyncDisposable {
   publish(...keys: readonly SigningKey[]): void;
   /** From now on it answers no request: 503. */
   goAway(): void;
+  /** Answers with another configuration from now on: a document, or a redirection to a path. */
+  misconfigure(answer: object | string): void;
 }
 
 /** A key of an issuer. */
@@ -26,13 +28,24 @@ export const audience = "pelikuni";
 export async function startKeyServer(): Promise<KeyServer> {
   let published: readonly SigningKey[] = [];
   let away = false;
+  let misconfigured: object | string | undefined;
   let fetches = 0;
   const server = createServer((request, response) => {
     fetches += 1;
     if (away) response.writeHead(503).end();
     else if (request.url === "/keys") {
       response.end(JSON.stringify({ keys: published.map(({ publicKey }) => publicKey) }));
-    } else response.end(JSON.stringify({ issuer, jwks_uri: `${issuer}/keys` }));
+    } else if (typeof misconfigured === "string" && request.url !== misconfigured) {
+      response.writeHead(302, { location: misconfigured }).end();
+    } else {
+      const configuration = { issuer, jwks_uri: `${issuer}/keys` };
+      response.end(
+        JSON.stringify({
+          ...configuration,
+          ...(typeof misconfigured === "object" ? misconfigured : {}),
+        }),
+      );
+    }
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -48,6 +61,9 @@ export async function startKeyServer(): Promise<KeyServer> {
     },
     goAway() {
       away = true;
+    },
+    misconfigure(answer) {
+      misconfigured = answer;
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

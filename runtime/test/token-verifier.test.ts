@@ -100,6 +100,21 @@ test("while no key was ever had, whether a token is good cannot be told; then it
   await verifier.verify(await first.sign());
 });
 
+test.each<[string, object | string, RegExp]>([
+  ["names another issuer", { issuer: "https://elsewhere.example" }, /elsewhere/],
+  ["has keys that can be changed on the way", { jwks_uri: "http://keys.example/" }, /https:/],
+  ["leads somewhere else", "/moved", /fetch failed/],
+])("no keys are taken from an issuer whose configuration %s", async (_, answer, why) => {
+  const first = await key("first");
+  server.publish(first);
+  server.misconfigure(answer);
+  const verified = createVerifier().verify(await first.sign());
+  await expect(verified).rejects.toMatchObject({
+    name: "KeysUnavailable",
+    cause: { message: expect.stringMatching(why) },
+  });
+});
+
 test("made-up key ids fetch no more than once a second, and only a hundred of them wait", async () => {
   const [first, madeUp] = [await key("first"), await key("made-up")];
   server.publish(first);
