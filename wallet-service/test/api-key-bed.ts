@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { ApiKeyService } from "@pelikuni/gen/auth/v1/api_key_service_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { authSchema } from "@pelikuni/runtime/auth-configuration";
@@ -86,4 +86,14 @@ export async function startApiKeyBed(options: ApiKeyBedOptions = {}): Promise<Ap
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   });
+}
+
+/** What a call fails with. */
+export async function failureOf(call: Promise<unknown>): Promise<ConnectError> {
+  const outcome = await call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (outcome instanceof ConnectError) return outcome;
+  throw new Error(`The call did not fail as an RPC does: ${outcome}`);
 }
