@@ -147,7 +147,7 @@ test("a token that was good is refused from its expiry on, clock skew allowed", 
 test.each([
   ["another audience", { aud: "other" }, '"aud"'],
   ["another issuer", { iss: "https://elsewhere.example" }, "not trusted"],
-  ["an empty subject", { sub: "" }, "sub at least one"],
+  ["an empty subject", { sub: "" }, "sub of at least one"],
   ["a subject beyond 255 characters", { sub: "a".repeat(256) }, "at most 255"],
   ["a time before which it is not valid", { nbf: 4e9 }, '"nbf"'],
   ["a key that its bearer must prove to have", { cnf: { jkt: "thumb" } }, "cnf"],
