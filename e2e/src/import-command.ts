@@ -53,12 +53,13 @@ export async function addEarlierWallets({ sql }: EarlierDatabase, count: number)
   return row?.sum ?? "";
 }
 
-/** Starts it with no settings but these. */
+/** Starts it with no settings but these; the source's address is one of them unless an argument. */
 export function startImport(
   source: EarlierDatabase,
   target: Pick<TestDatabase, "serviceUrl" | "ownerUrl">,
+  args: readonly string[] = [],
 ): ImportCommand {
-  const child = fork(mainFile, [], {
+  const child = fork(mainFile, args, {
     cwd: project,
     env: {
       APP__LOG__FORMAT: "json",

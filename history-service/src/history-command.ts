@@ -5,6 +5,7 @@ import { clientTlsSchema, openClientTls } from "@pelikuni/runtime/certificates";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
+import { redactSecrets } from "@pelikuni/runtime/redaction";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
 import { historyServiceSchema } from "./history-service-configuration.ts";
 
@@ -44,7 +45,7 @@ export async function runCommand({ name, ask }: HistoryQuestion): Promise<void> 
     report(`asking the history-service at ${address}`);
     process.exitCode = (await askAt(address, ask)) ? 0 : 1;
   } catch (error) {
-    report(error instanceof OperatorError ? error.message : String(error));
+    report(redactSecrets(error instanceof OperatorError ? error.message : String(error)));
     process.exitCode = 2;
   }
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 import { ConfigurationError, loadConfiguration } from "./configuration.ts";
@@ -113,7 +114,7 @@ test("an unknown environment, an unknown section and a broken file are told", ()
   write("local", "servcie:\n  port: 1\n");
   expect(mistakes()).toMatch(/servcie \(local\.yaml\) is no section/);
   write("local", "service: [\n");
-  expect(mistakes()).toMatch(/configuration\/local\.yaml: /);
+  expect(mistakes()).toMatch(/configuration\/local\.yaml is no YAML: .* in line 2, column 1/);
 });
 
 test("a password in a file is a mistake that names the variable, not the password", () => {
@@ -128,6 +129,25 @@ test("keys and secrets in a file are mistakes, whatever they are", () => {
   const report = mistakes();
   expect(report).toMatch(/service\.api_key .*secrets belong in APP__SERVICE__API_KEY/);
   expect(report).toMatch(/service\.client_secret .*secrets belong in APP__SERVICE__CLIENT_SECRET/);
+  expect(report).not.toContain("hidden");
+});
+
+test.each([
+  "service:\n  password: [hidden\n  port: 1\n",
+  'service:\n  password: "hidden\n',
+  "service:\n  password: *hidden\n",
+  "service:\n  password: !hidden a\n  port: {\n",
+  "service:\n  hidden: 1\n  hidden: 2\n",
+])("a file that is no YAML is told without what stands in it: %j", async (content) => {
+  write("local", content);
+  const warnings: Error[] = [];
+  const listen = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", listen);
+  const report = mistakes();
+  await nextTurn();
+  process.off("warning", listen);
+  expect(warnings).toEqual([]);
+  expect(report).toMatch(/configuration\/local\.yaml is no YAML: /);
   expect(report).not.toContain("hidden");
 });
 

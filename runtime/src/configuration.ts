@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { parse } from "yaml";
+import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { OperatorError } from "./operator-error.ts";
+import { isDefaultPassword, isSecret } from "./secret-settings.ts";
 
 /** Every mistake of one configuration section; the message is the whole report, without values. */
 export class ConfigurationError extends OperatorError {
@@ -36,15 +37,8 @@ type Values = { [key: string]: unknown };
 // Compiled or not, this file lies two levels below the project's root.
 const projectConfigurationDirectory = path.resolve(import.meta.dirname, "../../configuration");
 
-const defaultPasswords = [
-  "postgres",
-  "password",
-  "pelikuni",
-  "changeme",
-  "secret",
-  "admin",
-  "root",
-];
+// Its warnings show what they warn of.
+const quiet = { logLevel: "error" } as const;
 
 /**
  * Reads one section from base.yaml, then {APP_ENVIRONMENT}.yaml (`local` unless set), then the
@@ -123,12 +117,12 @@ function readLayers(
     ...flatten(base[section], [], "configuration/base.yaml"),
     ...flatten(overlay[section], [], `configuration/${environmentName}.yaml`),
   ];
-  mistakes.push(...fromFiles.flatMap((setting) => secretInFile(section, setting)));
+  mistakes.push(...fromFiles.flatMap((setting) => describeSecret(section, setting)));
   const variables = readVariables(section, sections, environment);
   mistakes.push(...variables.mistakes);
   const settings = [...fromFiles, ...variables.settings];
   if (environmentName === "production") {
-    mistakes.push(...settings.flatMap((setting) => defaultPassword(section, setting)));
+    mistakes.push(...settings.flatMap((setting) => describeDefaultPassword(section, setting)));
   }
   return { environmentName, settings, mistakes };
 }
@@ -138,9 +132,9 @@ function readYaml(directory: string, file: string): Values {
   if (!existsSync(fullPath)) throw new ConfigurationError(`${fullPath} is missing`);
   let content: unknown;
   try {
-    content = parse(readFileSync(fullPath, "utf8"));
+    content = parse(readFileSync(fullPath, "utf8"), quiet);
   } catch (error) {
-    throw new ConfigurationError(`configuration/${file}: ${String(error)}`);
+    throw new ConfigurationError(`configuration/${file} is no YAML: ${describeYamlError(error)}`);
   }
   if (content === null) return {};
   if (!isMapping(content)) {
@@ -217,7 +211,7 @@ function readText(text: string, expected: string): unknown {
     return text === "" ? [] : text.split(",").map((item) => item.trim());
   }
   try {
-    return parse(text);
+    return parse(text, quiet);
   } catch {
     // The schema then reports the text itself.
     return text;
@@ -274,24 +268,23 @@ function keysAt(schema: z.core.$ZodType, at: readonly PropertyKey[]): string[] {
   return [];
 }
 
-function secretInFile(section: string, setting: Setting): string[] {
-  const named = /(^|_)(password|secret|api_key)$/.test(setting.path.at(-1) ?? "");
-  const secret = named ? setting.value !== undefined : passwordOf(setting.value) !== undefined;
-  if (!secret) return [];
-  const variable = ["APP", section, ...setting.path].join("__").toUpperCase();
-  return [`${dotted(section, setting.path)} (${setting.origin}): secrets belong in ${variable}`];
+function describeSecret(section: string, { path: at, value, origin }: Setting): string[] {
+  if (!isSecret(at.at(-1) ?? "", value)) return [];
+  const variable = ["APP", section, ...at].join("__").toUpperCase();
+  return [`${dotted(section, at)} (${origin}): secrets belong in ${variable}`];
 }
 
-function defaultPassword(section: string, setting: Setting): string[] {
-  const password = passwordOf(setting.value);
-  if (password === undefined || !defaultPasswords.includes(password.toLowerCase())) return [];
-  const place = `${dotted(section, setting.path)} (${setting.origin})`;
+function describeDefaultPassword(section: string, { path: at, value, origin }: Setting): string[] {
+  if (!isDefaultPassword(at.at(-1) ?? "", value)) return [];
+  const place = `${dotted(section, at)} (${origin})`;
   return [`${place}: production refuses a default password; choose one of your own`];
 }
 
-function passwordOf(value: unknown): string | undefined {
-  if (typeof value !== "string") return undefined;
-  return /^[a-z][a-z0-9+.-]*:\/\/[^/@:]*:([^@]+)@/i.exec(value)?.[1];
+// Its whole message shows the lines around it, and its first one may show a value.
+function describeYamlError(error: unknown): string {
+  if (!(error instanceof YAMLParseError)) return "it names an anchor that it does not have";
+  const { line, col } = error.linePos?.[0] ?? {};
+  return line === undefined ? error.code : `${error.code} in line ${line}, column ${col}`;
 }
 
 function samePath(one: readonly PropertyKey[], other: readonly PropertyKey[]): boolean {

@@ -1,6 +1,7 @@
 import { loadConfiguration } from "./configuration.ts";
-import { createLogger, type Logger, logSchema, redactSecrets } from "./logger.ts";
+import { createLogger, type Logger, logSchema } from "./logger.ts";
 import { OperatorError } from "./operator-error.ts";
+import { redactSecrets } from "./redaction.ts";
 
 /** How a process starts and stops. */
 export interface ProcessOptions {

@@ -1,6 +1,7 @@
 import { type Logger, pino, stdSerializers, stdTimeFunctions } from "pino";
 import { prettyFactory } from "pino-pretty";
 import { z } from "zod";
+import { redactSecrets } from "./redaction.ts";
 
 export type { Logger } from "pino";
 
@@ -20,7 +21,7 @@ export interface LineSink {
 
 /**
  * Creates the logger of one service. Lines are written synchronously, so that nothing is lost
- * when the process exits. Secrets that can be told by their form are replaced wherever they stand.
+ * when the process exits. Passwords, tokens and keys are replaced wherever they stand in a line.
  */
 export function createLogger(
   name: string,
@@ -42,17 +43,6 @@ export function createLogger(
     },
     destination,
   );
-}
-
-/**
- * Replaces the password of every URL in a text, `postgres://app:***@host/db`, and every API key and
- * bearer token.
- */
-export function redactSecrets(text: string): string {
-  return text
-    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:)[^\s@/"']+@/gi, "$1***@")
-    .replaceAll(/\b(pelikuni_)[0-9A-Za-z]{32,}/g, "$1***")
-    .replaceAll(/\b(bearer +)[\w.~+/=-]{20,}/gi, "$1***");
 }
 
 /** An error without the row that Postgres quotes in it, which may hold a user with his balance. */

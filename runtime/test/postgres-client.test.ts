@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { startTcpProxy } from "../../e2e/src/tcp-proxy.ts";
 import { createTestDatabase } from "../../e2e/src/test-database.ts";
@@ -27,6 +28,22 @@ test("a call sent while its connection breaks is told so at once", async () => {
       promptMs,
     );
   }
+});
+
+test("a wrong password is told by user alone, in the error and in the log", async () => {
+  await using database = await createTestDatabase();
+  const url = new URL(database.serviceUrl);
+  url.password = "not-the-right-one";
+  const lines: string[] = [];
+  const sink = { write: (line: string) => void lines.push(line) };
+  const logger = createLogger("test", { level: "trace", format: "json" }, sink);
+  const options = { applicationName: "test", connectionsMax: 1, callTimeoutMs, logger };
+  await using client = createDatabaseClient({ ...options, url: url.href });
+  const failure = await client.call((sql) => sql`select 1`).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(DatabaseUnavailable);
+  const told = `${inspect(failure, { depth: null, showHidden: true })} ${lines.join("")}`;
+  expect(told).toContain("password authentication failed");
+  expect(told).not.toContain(url.password);
 });
 
 async function timeOf(call: Promise<unknown>): Promise<number> {

@@ -1,8 +1,9 @@
 import path from "node:path";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
-import { createLogger, logSchema, redactSecrets } from "@pelikuni/runtime/logger";
+import { createLogger, logSchema } from "@pelikuni/runtime/logger";
 import { prepareSchema } from "@pelikuni/runtime/migrations";
 import { OperatorError } from "@pelikuni/runtime/operator-error";
+import { redactSecrets } from "@pelikuni/runtime/redaction";
 import { importSchema } from "./import-configuration.ts";
 import { runImport } from "./import-run.ts";
 import { rulesOf } from "./rules.ts";

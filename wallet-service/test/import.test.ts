@@ -4,6 +4,7 @@ import {
   addEarlierWallets,
   createEarlierDatabase,
   type EarlierDatabase,
+  startImport,
 } from "../../e2e/src/import-command.ts";
 import { fund, transfer } from "../src/decide/command.ts";
 import { importReferenceOf } from "../src/import-reference.ts";
@@ -245,6 +246,15 @@ test("the reference of an imported balance belongs to the account import alone",
   };
   expect(await again("import")).toMatchObject({ refusal: { reason: "REFERENCE_ALREADY_USED" } });
   expect(await again("external")).toHaveProperty("answer");
+});
+
+test("an address with a password is refused as an argument, which others can see", async () => {
+  await earlier();
+  const target = { serviceUrl: bed.serviceUrl, ownerUrl: bed.serviceUrl };
+  const { exitCode, output } = await startImport(source, target, [source.url]).ended;
+  expect(exitCode).toBe(2);
+  expect(output).toContain("set APP__IMPORT__SOURCE_URL instead");
+  expect(output).not.toContain(new URL(source.url).password);
 });
 
 test("a database that is not the earlier version's is refused before anything happens", async () => {
