@@ -2,7 +2,9 @@ import { execFile, spawnSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createContextValues } from "@connectrpc/connect";
 import { EventFormat } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { callerKey, openCaller } from "@pelikuni/runtime/caller";
 import { readTestServers } from "@pelikuni/runtime/configuration";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { describe } from "vitest";
@@ -112,14 +114,16 @@ export async function run(command: string, args: string[]): Promise<Verdict> {
   });
 }
 
-async function makeMovements({ wallets }: HistoryBed): Promise<void> {
+async function makeMovements({ wallets, walletsInside }: HistoryBed): Promise<void> {
   const create = async (userId: string, currency = "USD"): Promise<string> =>
     (await wallets.createWallet({ userId, currency })).wallet?.id ?? "";
   const [alice, bob, carol] = await Promise.all([create("alice"), create("bob"), create("carol")]);
   const euro = await create("erik", "EUR");
   await wallets.fundWallet({ walletId: euro, amount: "7.5" });
   await wallets.fundWallet({ walletId: alice, amount: "100", requestId: "first salary" });
-  await wallets.fundWallet({ walletId: bob, amount: "60" });
+  const till = { ...openCaller, issuer: "https://id.example", subject: "till", client: "shop" };
+  const contextValues = createContextValues().set(callerKey, till);
+  await walletsInside.fundWallet({ walletId: bob, amount: "60" }, { contextValues });
   const moves = [
     { fromWalletId: alice, toWalletId: bob, amount: "2.5" },
     { fromWalletId: bob, toWalletId: carol, amount: "2.5" },

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Side } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
+import type { Actor, Side } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import type { Audit, JournalEvent, OwnerSql } from "./journal-audit.ts";
 
 interface EventRow {
@@ -11,13 +11,15 @@ interface EntryRow {
   readonly position: bigint;
   readonly walletId: string;
   readonly version: bigint;
+  /** Issuer, subject and client; empty for nobody. */
+  readonly actor: string;
 }
 
 const rowsPerPage = 1_000;
 
 /**
  * Holds history's tables against the journal: every event exactly once with the same bytes, every
- * change of it exactly one entry, and every leg of an account too.
+ * change of it exactly one entry with who asked for it, and every leg of an account too.
  *
  * @param owner of history's database
  * @returns one sentence for each thing that is wrong
@@ -38,7 +40,10 @@ export async function auditHistory(owner: OwnerSql, { events }: Audit): Promise<
   }
   for (const position of expected.keys()) findings.push(`position ${position} is not in history`);
   for (const { position, event } of events) {
-    const changes = event.changes.map(({ walletId, version }) => `${walletId} ${version}`);
+    const { actor } = event;
+    const changes = event.changes.map(({ walletId, version }) =>
+      entryText({ walletId, version, actor: actorText(actor) }),
+    );
     const found = entries.get(position)?.toSorted().join() ?? "";
     if (found !== changes.toSorted().join()) {
       findings.push(`position ${position}: its entries are ${found}, its changes ${changes}`);
@@ -84,13 +89,22 @@ function accountText(
 async function readEntries(owner: OwnerSql): Promise<Map<bigint, string[]>> {
   const entries = new Map<bigint, string[]>();
   const rows = owner<EntryRow[]>`
-    select position, wallet_id as "walletId", version from entries`;
+    select position, wallet_id as "walletId", version, concat_ws(' ', actor->>'issuer',
+      actor->>'subject', actor->>'client') as actor from entries`;
   for await (const page of rows.cursor(rowsPerPage)) {
-    for (const { position, walletId, version } of page) {
-      const texts = entries.get(position) ?? [];
-      texts.push(`${walletId} ${version}`);
-      entries.set(position, texts);
+    for (const entry of page) {
+      const texts = entries.get(entry.position) ?? [];
+      texts.push(entryText(entry));
+      entries.set(entry.position, texts);
     }
   }
   return entries;
+}
+
+function entryText({ walletId, version, actor }: Omit<EntryRow, "position">): string {
+  return `${walletId} ${version} by ${actor || "nobody"}`;
+}
+
+function actorText(actor: Actor | undefined): string {
+  return actor === undefined ? "" : `${actor.issuer} ${actor.subject} ${actor.client}`;
 }

@@ -21,6 +21,8 @@ import { createTestDatabase, type TestDatabase } from "./test-database.ts";
 export interface HistoryBed extends AsyncDisposable {
   readonly wallets: Client<typeof WalletService>;
   readonly walletTransport: Transport;
+  /** Inside the process, where a caller may be given with a call. */
+  readonly walletsInside: Client<typeof WalletService>;
   readonly history: Client<typeof HistoryService>;
   readonly historyTransport: Transport;
   readonly historyGrpcPort: number;
@@ -69,6 +71,7 @@ export async function startHistoryBed(options: BedOptions = {}): Promise<History
     return {
       wallets: createClient(WalletService, walletTransport),
       walletTransport,
+      walletsInside: createClient(WalletService, wallet.transport),
       history: createClient(HistoryService, historyTransport),
       historyTransport,
       historyGrpcPort: history.grpcPort,

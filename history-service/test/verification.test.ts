@@ -58,6 +58,7 @@ const columns = {
   status: "'CLOSED'",
   user_id: "'mallory'",
   request_id: "'forged'",
+  actor: `'{"issuer":"https://id.example","subject":"mallory","client":""}'`,
   occurred_at: "occurred_at + interval '1 ms'",
   transaction_id: "gen_random_uuid()",
   head: "sha256(head)",

@@ -112,14 +112,14 @@ export declare type Entry = Message<"pelikuni.history.v1.Entry"> & {
   userId: string;
 
   /**
-   * The idempotency key that the caller gave, at most 255 characters; empty if none.
+   * The idempotency key that the caller gave, at most 255 characters; empty if none. To owners: if they gave it.
    *
    * @generated from field: string request_id = 14;
    */
   requestId: string;
 
   /**
-   * SHA-256 over the event's bytes, 32 bytes: the wallet's head at this version.
+   * SHA-256 over the event's bytes, 32 bytes: the wallet's head at this version. Empty to owners.
    *
    * @generated from field: bytes head = 15;
    */
@@ -133,7 +133,7 @@ export declare type Entry = Message<"pelikuni.history.v1.Entry"> & {
   details?: Details | undefined;
 
   /**
-   * The hold that was placed, captured, released or expired; empty when none.
+   * The hold that was placed, captured, released or expired; empty when none. To owners: if it is on this wallet.
    *
    * @generated from field: string hold_id = 17;
    */
@@ -148,7 +148,7 @@ export declare type Entry = Message<"pelikuni.history.v1.Entry"> & {
 
   /**
    * Who asked for the change. Absent for what the service does by itself, such as the expiry of a hold, and where no
-   * authentication is configured.
+   * authentication is configured. To owners: if it was themselves.
    *
    * @generated from field: pelikuni.wallet.v1.Actor actor = 19;
    */
@@ -305,21 +305,24 @@ export declare type GetTransactionResponse = Message<"pelikuni.history.v1.GetTra
   position: bigint;
 
   /**
-   * The event, decoded.
+   * The event, decoded. To owners: the changes of their own wallets without previous_head, the legs that touch these, the
+   * details; a hold on one of these; of a reversal what it takes back of legs that touch these, counted among all legs; an
+   * exchange when all changes are theirs; request_id, actor and the reason of a status if they asked for it themselves.
    *
    * @generated from field: pelikuni.wallet.v1.WalletEvent event = 2;
    */
   event?: WalletEvent | undefined;
 
   /**
-   * The event's bytes as they were hashed.
+   * The event's bytes as they were hashed. Empty to owners.
    *
    * @generated from field: bytes event_bytes = 3;
    */
   eventBytes: Uint8Array;
 
   /**
-   * The transactions that take it back, in the order of positions: the first 1,000 of them.
+   * The transactions that take it back, in the order of positions: the first 1,000 of them. To owners: those that touch
+   * their wallets.
    *
    * @generated from field: repeated pelikuni.history.v1.ReversedBy reversed_by = 4;
    */
@@ -353,7 +356,7 @@ export declare type ReversedBy = Message<"pelikuni.history.v1.ReversedBy"> & {
   position: bigint;
 
   /**
-   * What it takes back of which legs.
+   * What it takes back of which legs. To owners: of those that touch their wallets, counted among all legs.
    *
    * @generated from field: repeated pelikuni.wallet.v1.ReversedLeg legs = 3;
    */
@@ -622,7 +625,7 @@ export declare const StatementClosingSchema: GenMessage<StatementClosing>;
  */
 export declare type WatchWalletRequest = Message<"pelikuni.history.v1.WatchWalletRequest"> & {
   /**
-   * The wallet: a UUID in either case. It need not exist yet.
+   * The wallet: a UUID in either case. It need not exist yet. To users without history:read, somebody else's never does.
    *
    * @generated from field: string wallet_id = 1;
    */
@@ -1653,6 +1656,11 @@ export declare const DirectionSchema: GenEnum<Direction>;
  * within its deadline, until history is complete up to there, and fails with UNAVAILABLE / NOT_COMPLETE_YET otherwise.
  * Without it a call answers at once, from what is there up to the position that it says it is complete to: what lies
  * above a gap is not shown before the gap has healed. GetTransaction alone shows whatever is there.
+ *
+ * Without the scope history:read a user reads what is his own, as its owner: entries of his wallets, and of transactions
+ * the part that touches them. He sees nobody else's user_id, balance, hold or request_id, who asked only where it was
+ * himself, no bytes and no heads: a head is a hash of the whole event, and whoever knows the rest of it could find out the
+ * other side's balance by trying. What is somebody else's is answered like what does not exist.
  *
  * Instants are inclusive; periods are from an instant up to but without another one. All times are UTC.
  *

@@ -297,6 +297,11 @@ export const Direction = /*@__PURE__*/
  * Without it a call answers at once, from what is there up to the position that it says it is complete to: what lies
  * above a gap is not shown before the gap has healed. GetTransaction alone shows whatever is there.
  *
+ * Without the scope history:read a user reads what is his own, as its owner: entries of his wallets, and of transactions
+ * the part that touches them. He sees nobody else's user_id, balance, hold or request_id, who asked only where it was
+ * himself, no bytes and no heads: a head is a hash of the whole event, and whoever knows the rest of it could find out the
+ * other side's balance by trying. What is somebody else's is answered like what does not exist.
+ *
  * Instants are inclusive; periods are from an instant up to but without another one. All times are UTC.
  *
  * Errors carry google.rpc.ErrorInfo with one of these reasons, domain "pelikuni":
