@@ -27,6 +27,8 @@ export interface HistoryBed extends AsyncDisposable {
   readonly historyTransport: Transport;
   readonly historyGrpcPort: number;
   readonly walletGrpcPort: number;
+  readonly historyHttpPort: number;
+  readonly walletHttpPort: number;
   readonly walletDatabase: TestDatabase;
   readonly historyDatabase: TestDatabase;
   /** As the owner of history's database, to look at its tables. */
@@ -50,15 +52,26 @@ export interface BedOptions {
 const quiet = createLogger("test", { level: "silent", format: "json" });
 const messageBytesMax = 4 * 1024 * 1024;
 
-/** Starts both; history calls the wallet-service over gRPC. */
-export async function startHistoryBed(options: BedOptions = {}): Promise<HistoryBed> {
+/**
+ * Starts both; history calls the wallet-service over gRPC.
+ *
+ * @param options.credentials who history is to the wallet-service
+ */
+export async function startHistoryBed({
+  credentials,
+  ...options
+}: BedOptions & { readonly credentials?: object } = {}): Promise<HistoryBed> {
   return await buildWithResources(async (resources) => {
     const walletDatabase = resources.use(await createTestDatabase());
     const historyDatabase = resources.use(await createTestDatabase());
     const wallet = resources.use(await startWallets(walletDatabase, options));
     const { grpcPort: walletGrpcPort } = wallet;
     const history = resources.use(
-      await startHistory(historyDatabase, { ...options, walletGrpcPort }),
+      await startHistory(historyDatabase, {
+        ...options,
+        walletGrpcPort,
+        ...(credentials && { credentials }),
+      }),
     );
     const open = (port: number): Transport => resources.use(transportTo(port));
     const own = (database: TestDatabase): postgres.Sql<{ bigint: bigint }> => {
@@ -76,6 +89,8 @@ export async function startHistoryBed(options: BedOptions = {}): Promise<History
       historyTransport,
       historyGrpcPort: history.grpcPort,
       walletGrpcPort,
+      historyHttpPort: history.httpPort,
+      walletHttpPort: wallet.httpPort,
       walletDatabase,
       historyDatabase,
       historyOwner: own(historyDatabase),

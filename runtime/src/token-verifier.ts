@@ -119,11 +119,12 @@ function issuerOf(token: string): string {
 }
 
 function callerOfClaims(claims: JWTPayload, { issuer, users }: Issuer["settings"]): Caller {
-  const { sub: subject = "", cnf, scope, scp, client_id, azp } = claims;
+  const { sub, cnf, scope, scp, client_id, azp } = claims;
   if (cnf !== undefined) {
     throw new TokenRefused("it is bound to a key (cnf), and is not accepted from its bearer alone");
   }
-  const client = [client_id, azp].find((name) => typeof name === "string") ?? "";
+  const subject = textOf(sub);
+  const client = textOf(client_id) || textOf(azp);
   const names = [issuer, subject, client];
   if (subject === "" || names.some((name) => name.length > nameLengthMax || unusable.test(name))) {
     const description = `iss, sub and client_id must be texts of at most ${nameLengthMax} characters`;
@@ -132,6 +133,11 @@ function callerOfClaims(claims: JWTPayload, { issuer, users }: Issuer["settings"
   // Where a client acts for itself, its id is the subject (RFC 9068, section 2.2), and no user.
   const isUser = users && subject !== client;
   return { issuer, subject, client, scopes: new Set(scopesOf(scope ?? scp)), isUser };
+}
+
+/** Nobody has looked at what kind of value a claim is. */
+function textOf(claim: unknown): string {
+  return typeof claim === "string" ? claim : "";
 }
 
 /** One text with spaces between (RFC 8693, section 4.2), or a list, as some issuers write it. */
