@@ -10,7 +10,7 @@ import { untilAborted } from "./abortable-stream.ts";
 import { type AuthConfiguration, isOpen } from "./auth-configuration.ts";
 import { type Caller, callerKey, certificateIssuer, openCaller } from "./caller.ts";
 import type { Logger } from "./logger.ts";
-import { peerKey, peerNamesOf } from "./peer.ts";
+import { type Peer, peerKey } from "./peer.ts";
 import { rpcError } from "./rpc-errors.ts";
 import { answerOfFault } from "./rpc-fault.ts";
 import { rpcCallOf } from "./rpc-run.ts";
@@ -34,9 +34,24 @@ export interface AuthenticationOptions {
   readonly now?: () => number;
 }
 
+/** What a call says of whoever makes it. */
+export interface Credentials {
+  /** The method's full name, for the log. */
+  readonly rpc: string;
+  /** The Authorization header. */
+  readonly authorization: string | undefined;
+  readonly peer: Peer;
+}
+
 /** Finds out who calls before anything else of a call is looked at. */
 export interface Authentication extends Disposable {
-  /** Sets the caller of each call, or refuses it with UNAUTHENTICATED. */
+  /**
+   * Who makes a call.
+   *
+   * @throws ConnectError UNAUTHENTICATED, which is logged, or why it cannot be told
+   */
+  identify(credentials: Credentials): Promise<Caller>;
+  /** Sets the caller of each call that has none yet. */
   readonly interceptor: Interceptor;
 }
 
@@ -80,43 +95,42 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   }
 
   /** A token counts before the certificate: it is what a gateway with a certificate passes on. */
-  async function authenticate(request: AnyRequest): Promise<Caller> {
-    if (open) return openCaller;
-    const authorization = authorizationOf(request);
+  async function authenticate({ authorization, peer }: Credentials): Promise<Caller> {
     if (authorization !== undefined) return await callerOfCredential(bearerOf(authorization));
-    const caller = callerOfCertificate(peerNamesOf(request.contextValues));
+    const caller = callerOfCertificate(peer.names());
     if (caller === undefined) throw new TokenRefused("it is missing");
     return caller;
   }
 
-  async function authenticateOrRefuse(request: AnyRequest): Promise<Caller> {
+  async function identify(credentials: Credentials): Promise<Caller> {
+    if (open) return openCaller;
     try {
-      return await authenticate(request);
-    } catch (error) {
-      throw refusalOf(error, authorizationOf(request) !== undefined);
+      return await authenticate(credentials);
+    } catch (fault) {
+      const { rpc, authorization, peer } = credentials;
+      const error = refusalOf(fault, authorization !== undefined);
+      if (error instanceof ConnectError) {
+        const [from, why] = [peer.address(), error.rawMessage];
+        logger.warn({ rpc, from, why }, "A call was refused: nobody known makes it");
+      }
+      throw error;
     }
   }
 
   const interceptor: Interceptor = (next) => async (request) => {
     const { contextValues } = request;
+    const peer = contextValues.get(peerKey);
+    const given = contextValues.get(callerKey);
     // Inside one process a caller may be given with the call.
-    if (contextValues.get(callerKey) !== undefined) return await next(request);
-    try {
-      contextValues.set(callerKey, await authenticateOrRefuse(request));
-    } catch (error) {
-      const rpc = `${request.service.typeName}/${request.method.name}`;
-      const why = error instanceof ConnectError ? error.rawMessage : undefined;
-      if (why !== undefined) {
-        const from = contextValues.get(peerKey).address();
-        logger.warn({ rpc, from, why }, "A call was refused: nobody known makes it");
-      }
-      throw error;
-    }
+    if (given !== undefined && peer === peerKey.defaultValue) return await next(request);
+    const rpc = `${request.service.typeName}/${request.method.name}`;
+    const credentials = { rpc, authorization: authorizationOf(request), peer };
+    if (given === undefined) contextValues.set(callerKey, await identify(credentials));
     if (!request.stream || open) return await next(request);
-    return await superviseStream(next, request, () => authenticateOrRefuse(request), logger);
+    return await superviseStream(next, request, () => identify(credentials), logger);
   };
 
-  return { interceptor, [Symbol.dispose]: () => tokens[Symbol.dispose]() };
+  return { identify, interceptor, [Symbol.dispose]: () => tokens[Symbol.dispose]() };
 }
 
 /** Ends a stream when its token has expired, or its API key was revoked, while it was open. */

@@ -10,8 +10,8 @@ import type {
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { authorizationIn, type GrpcAdmission, peerOf } from "./grpc-admission.ts";
 import { headersOf, metadataOf, statusOfError } from "./grpc-js-status.ts";
-import { namesIn } from "./peer.ts";
 import {
   allowedMs,
   callCanceled,
@@ -37,6 +37,8 @@ export interface GrpcServiceOptions extends DeadlineLimits {
    * (rpc-guard does).
    */
   readonly interceptors: readonly Interceptor[];
+  /** Who makes a call, where its port has found out. */
+  readonly callerOf: GrpcAdmission["callerOf"];
   /** Bytes of a request message; above it RESOURCE_EXHAUSTED. */
   readonly messageBytesMax: number;
   readonly logger: Logger;
@@ -181,29 +183,20 @@ function untilWritable(
 function beginCall(
   method: DescMethod,
   grpcCall: CallInfo,
-  limits: DeadlineLimits,
+  options: GrpcServiceOptions,
   onDeadline: (reason: ConnectError) => void,
 ): { call: RpcCall; stopTimer: () => void } {
   const now = Date.now();
   const callerDeadline = Number(grpcCall.getDeadline());
   const askedMs = callerDeadline === Number.POSITIVE_INFINITY ? undefined : callerDeadline - now;
-  const givenMs = allowedMs(askedMs, method.methodKind !== "unary", limits);
+  const givenMs = allowedMs(askedMs, method.methodKind !== "unary", options);
   const call = new RpcCall(method, {
     protocolName: "grpc",
     deadlineAt: now + givenMs,
     readHeader: () => headersOf(grpcCall.metadata),
-    peer: {
-      names: () => {
-        // There is one only where it was verified.
-        const { sslPeerCertificate } = grpcCall.getAuthContext();
-        return sslPeerCertificate === undefined ? [] : namesIn(sslPeerCertificate);
-      },
-      address: () => grpcCall.getPeer(),
-    },
-    readAuthorization: () => {
-      const values = grpcCall.metadata.get("authorization");
-      return values.length === 0 ? undefined : values.join(", ");
-    },
+    peer: peerOf(grpcCall),
+    caller: options.callerOf(grpcCall.metadata),
+    readAuthorization: () => authorizationIn(grpcCall.metadata),
   });
   grpcCall.once("cancelled", () => {
     if (!call.finished) call.abort(call.timeoutMs() <= 0 ? deadlineExceeded() : callCanceled());

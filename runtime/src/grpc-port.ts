@@ -3,13 +3,15 @@ import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { ServiceImplSpec } from "@connectrpc/connect";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
+import type { GrpcAdmission } from "./grpc-admission.ts";
 import { addGrpcService, type GrpcServiceOptions } from "./grpc-js-server.ts";
 import { addReflection } from "./grpc-reflection.ts";
 import { listen, trackConnections } from "./port.ts";
 import type { PortTls } from "./tls-port.ts";
 
 /** What a gRPC port serves, and within which limits. */
-export interface GrpcPortOptions extends GrpcServiceOptions {
+export interface GrpcPortOptions extends Omit<GrpcServiceOptions, "callerOf"> {
+  readonly admission: GrpcAdmission;
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
@@ -49,8 +51,9 @@ export interface GrpcPort {
  * @throws PortTakenError
  */
 export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> {
-  const { host, port, services } = options;
+  const { host, port, services, admission } = options;
   const server = new Server({
+    interceptors: [admission.interceptor],
     // grpc-js itself cuts off at twice the limit: in between, the refusal can name the setting.
     "grpc.max_receive_message_length": 2 * options.messageBytesMax,
     "grpc.max_concurrent_streams": options.streamsPerConnectionMax,
@@ -59,7 +62,9 @@ export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> 
     "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs,
     "grpc.enable_channelz": 0,
   });
-  for (const service of services) addGrpcService(server, service, options);
+  for (const service of services) {
+    addGrpcService(server, service, { ...options, callerOf: admission.callerOf });
+  }
   const health = addHealth(server, services);
   const names = [...services.map(({ service }) => service.typeName), "grpc.health.v1.Health"];
   addReflection(server, names, options.descriptorSet);

@@ -5,6 +5,7 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
+import { type Caller, callerKey } from "./caller.ts";
 import { type Peer, peerKey } from "./peer.ts";
 
 /** What a transport knows about a call before anybody asks for more. */
@@ -19,6 +20,8 @@ export interface RpcCallOptions {
   readonly contextValues?: ContextValues | undefined;
   /** The other end of the connection; left out inside the process. */
   readonly peer?: Peer;
+  /** Who makes it, where that is known already. */
+  readonly caller?: Caller | undefined;
 }
 
 /**
@@ -93,8 +96,9 @@ export class RpcCall implements HandlerContext {
   get values(): ContextValues {
     if (this.#values === undefined) {
       this.#values = createContextValues();
-      const { peer } = this.#options;
+      const { peer, caller } = this.#options;
       if (peer !== undefined) this.#values.set(peerKey, peer);
+      if (caller !== undefined) this.#values.set(callerKey, caller);
     }
     return this.#values;
   }

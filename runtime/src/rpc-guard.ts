@@ -24,6 +24,8 @@ export interface GuardLimits {
 /** Counts what is in flight, and turns faults into answers that tell nothing about the inside. */
 export interface RpcGuard {
   readonly interceptor: Interceptor;
+  /** Rejects with a refusal, in a moment when it is one that is cheap to ask for again. */
+  readonly refuse: (refusal: ConnectError) => Promise<never>;
   /** Ends the open streams with UNAVAILABLE; every stream that comes later ends at once. */
   readonly endStreams: () => void;
   /** Resolves once no unary call and no stream is in flight. */
@@ -81,6 +83,7 @@ export function createRpcGuard(limits: GuardLimits, logger: Logger): RpcGuard {
 
   return {
     interceptor,
+    refuse: refusals.reject,
     endStreams: () => {
       stopping = true;
       refusals.letGo();

@@ -15,6 +15,7 @@ import { createAuthorization, type Ownership } from "./authorization.ts";
 import { createCallCost } from "./call-cost.ts";
 import { createCallerLimits } from "./caller-limits.ts";
 import type { ServerTls } from "./certificates.ts";
+import { createGrpcAdmission } from "./grpc-admission.ts";
 import { openGrpcPort } from "./grpc-port.ts";
 import { openHttpPort } from "./http-port.ts";
 import { createInProcessTransport } from "./in-process-transport.ts";
@@ -67,6 +68,8 @@ export const rpcLimitsSchema = z
     keepalive_ms: duration(60_000),
     /** gRPC: milliseconds that it has to answer. */
     keepalive_timeout_ms: duration(20_000),
+    /** gRPC: milliseconds within which a request's message must have arrived whole. */
+    grpc_request_timeout_ms: duration(10_000),
     /** HTTP: bytes of a request's line and headers. */
     http_header_bytes_max: z.int().min(1_024).max(1_048_576).default(16_384),
     /** HTTP: milliseconds within which a request must have arrived whole. */
@@ -92,6 +95,7 @@ export const rpcLimitsSchema = z
     connectionIdleMs: limits.connection_idle_ms,
     keepaliveMs: limits.keepalive_ms,
     keepaliveTimeoutMs: limits.keepalive_timeout_ms,
+    grpcRequestTimeoutMs: limits.grpc_request_timeout_ms,
     httpHeaderBytesMax: limits.http_header_bytes_max,
     httpRequestTimeoutMs: limits.http_request_timeout_ms,
     httpKeepAliveMs: limits.http_keep_alive_ms,
@@ -207,7 +211,20 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     grpc: preparePortTls(options.grpc, "grpc", logger),
     http: preparePortTls(options.http, "http", logger),
   };
-  const grpc = await openGrpcPort({ ...common, ...options.grpc, tls: tls.grpc, descriptorSet });
+  const asking = new Set(descriptors.map(({ typeName }) => typeName));
+  const admission = createGrpcAdmission({
+    ...limits,
+    authentication,
+    asksWho: (path) => asking.has(path.split("/", 2)[1] ?? ""),
+    refuse: guard.refuse,
+  });
+  const grpc = await openGrpcPort({
+    ...common,
+    ...options.grpc,
+    admission,
+    tls: tls.grpc,
+    descriptorSet,
+  });
   const routes = (router: ConnectRouter): void => {
     for (const { addRoutes } of options.services) addRoutes(router);
   };
