@@ -21,23 +21,22 @@ export interface OwnerAccess {
   noteRefusal(context: HandlerContext, asked: object): void;
 }
 
-// About 200 bytes each. A wallet never changes hands, so that what is kept stays true.
+// About 200 bytes each. A wallet never changes hands, so that what is kept stays true. It answers only
+// who owns a wallet: for all others it would be the faster way that tells that there is one.
 const ownersKeptMax = 100_000;
 
 /** Creates it over history's entries. */
 export function createOwnerAccess(pool: DatabaseClient, logger: Logger): OwnerAccess {
-  // A wallet that is not there may come: that it is not is never kept.
   const owners = new Map<string, string>();
 
-  async function userOf(walletId: string): Promise<string | undefined> {
-    const kept = owners.get(walletId);
-    if (kept !== undefined) return kept;
-    const userId = await orUnavailable(pool.read((sql) => findOwner(sql, walletId)));
-    if (userId === undefined) return undefined;
+  async function isOwner(walletId: string, userId: string): Promise<boolean> {
+    if (owners.get(walletId) === userId) return true;
+    const found = await orUnavailable(pool.read((sql) => findOwner(sql, walletId)));
+    if (found !== userId) return false;
     const [oldest] = owners.size >= ownersKeptMax ? owners.keys() : [];
     if (oldest !== undefined) owners.delete(oldest);
     owners.set(walletId, userId);
-    return userId;
+    return true;
   }
 
   function noteRefusal(context: HandlerContext, asked: object): void {
@@ -57,7 +56,7 @@ export function createOwnerAccess(pool: DatabaseClient, logger: Logger): OwnerAc
     },
     async assertReadable(walletId, context) {
       const own = ownUserOf(context);
-      if (own === undefined || (await userOf(walletId)) === own) return;
+      if (own === undefined || (await isOwner(walletId, own))) return;
       noteRefusal(context, { walletId });
       throw refusalError({ reason: "WALLET_NOT_FOUND", walletId });
     },

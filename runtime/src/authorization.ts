@@ -16,11 +16,12 @@ import { rpcError } from "./rpc-errors.ts";
 /** Knows whose the things are that requests name. */
 export interface Ownership {
   /**
-   * The user who owns a thing; undefined when there is none.
+   * Whether a user owns a thing. That he does not is found out by the same work whether it is
+   * somebody else's or nobody's: otherwise the time of the answer would tell.
    *
    * @throws ConnectError when it cannot be told
    */
-  ownerOf(kind: OwnedKind, id: string): Promise<string | undefined>;
+  isOwner(kind: OwnedKind, id: string, userId: string): Promise<boolean>;
   /** What is answered for a thing that does not exist, and for one that is somebody else's. */
   notFound(kind: OwnedKind, id: string): ConnectError;
 }
@@ -94,8 +95,7 @@ export function createAuthorization(
     }
     if (ownership === undefined) throw new Error(`${method.name} needs to know owners`);
     const id = named.toLowerCase();
-    const userId = await ownership.ownerOf(owner.kind, id);
-    if (userId === caller.subject) return;
+    if (await ownership.isOwner(owner.kind, id, caller.subject)) return;
     refuse(method, caller, { [owner.kind]: id }, ownership.notFound(owner.kind, named));
   }
 

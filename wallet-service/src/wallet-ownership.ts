@@ -1,31 +1,31 @@
 import type { Ownership } from "@pelikuni/runtime/authorization";
-import type { InputReaders } from "./command-inputs.ts";
+import type { BatchReader } from "@pelikuni/runtime/batch-reader";
 import { orUnavailable } from "./rpc/reads.ts";
 import { refusalError } from "./wallet-errors.ts";
 
-// About 200 bytes each. A wallet never changes hands, so that what is kept stays true.
+// About 200 bytes each. A wallet never changes hands, so that what is kept stays true. It answers only
+// who owns a wallet: for all others it would be the faster way that tells that there is one.
 const ownersKeptMax = 100_000;
 
 /** Knows whose wallets and holds are: of what a wallet's row says, which never changes. */
-export function createWalletOwnership(readers: Pick<InputReaders, "wallets" | "holds">): Ownership {
+export function createWalletOwnership(readers: {
+  readonly wallets: BatchReader<{ readonly userId: string }>;
+  readonly holds: BatchReader<{ readonly walletId: string }>;
+}): Ownership {
   const owners = new Map<string, string>();
 
-  async function ownerOfWallet(walletId: string): Promise<string | undefined> {
-    const known = owners.get(walletId);
-    if (known !== undefined) return known;
-    const wallet = await orUnavailable(readers.wallets.read(walletId));
-    if (wallet === undefined) return undefined;
-    const [oldest] = owners.size >= ownersKeptMax ? owners.keys() : [];
-    if (oldest !== undefined) owners.delete(oldest);
-    owners.set(walletId, wallet.userId);
-    return wallet.userId;
-  }
-
   return {
-    async ownerOf(kind, id) {
-      if (kind === "wallet") return await ownerOfWallet(id);
-      const hold = await orUnavailable(readers.holds.read(id));
-      return hold && (await ownerOfWallet(hold.walletId));
+    async isOwner(kind, id, userId) {
+      // No wallet has the id of a hold that there is not; it is looked for all the same.
+      const hold = kind === "hold" ? await orUnavailable(readers.holds.read(id)) : undefined;
+      const walletId = hold?.walletId ?? id;
+      if (owners.get(walletId) === userId) return true;
+      const wallet = await orUnavailable(readers.wallets.read(walletId));
+      if (wallet?.userId !== userId) return false;
+      const [oldest] = owners.size >= ownersKeptMax ? owners.keys() : [];
+      if (oldest !== undefined) owners.delete(oldest);
+      owners.set(walletId, userId);
+      return true;
     },
     notFound: (kind, id) =>
       refusalError(

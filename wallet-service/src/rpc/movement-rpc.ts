@@ -46,10 +46,12 @@ export function movementRpc({ run, runAll }: CommandRunner, ownership: Ownership
   ): Promise<ReadonlySet<TransferRequest>> {
     const own = ownUserOf(context);
     if (own === undefined) return new Set();
-    const owners = await Promise.all(
-      transfers.map(({ fromWalletId }) => ownership.ownerOf("wallet", fromWalletId.toLowerCase())),
+    const isOwn = await Promise.all(
+      transfers.map(({ fromWalletId }) =>
+        ownership.isOwner("wallet", fromWalletId.toLowerCase(), own),
+      ),
     );
-    return new Set(transfers.filter((_, index) => owners[index] !== own));
+    return new Set(transfers.filter((_, index) => !isOwn[index]));
   }
 
   return {
