@@ -70,6 +70,8 @@ export interface Everything extends AsyncDisposable {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly historyGrpcPort: number;
+  /** Which of the first three ports speak TLS. */
+  readonly encrypted: { readonly rest: boolean; readonly grpc: boolean; readonly http: boolean };
   /** Where events are published, if they are. */
   readonly kafka: { readonly broker: string; readonly topic: string } | undefined;
 }
@@ -84,6 +86,8 @@ const historyService: Caller = {
 };
 
 const projectDirectory = path.resolve(import.meta.dirname, "../..");
+// What is embedded listens on the loopback interface alone.
+const notEncrypted = { enabled: false };
 const walletDatabase = "pelikuni_wallet";
 const historyDatabase = "pelikuni_history";
 
@@ -100,9 +104,10 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
         logger: createLogger("postgres"),
       }),
     );
-    const databaseOf = (name: string): { url: string; migration_url: string } => ({
+    const databaseOf = (name: string) => ({
       url: postgres.serviceUrl(name),
       migration_url: postgres.ownerUrl(name),
+      tls: notEncrypted,
     });
     for (const name of [walletDatabase, historyDatabase]) await postgres.createDatabase(name);
     const kafka = await startKafka(options, resources);
@@ -144,6 +149,11 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
       grpcPort: wallet.grpcPort,
       httpPort: wallet.httpPort,
       historyGrpcPort: history.grpcPort,
+      encrypted: {
+        rest: options.gateway.tls !== undefined,
+        grpc: options.walletService.grpc.tls !== undefined,
+        http: options.walletService.http.tls !== undefined,
+      },
       kafka: kafka.brokers && { broker: kafka.brokers.join(), topic: kafka.topic },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
@@ -163,7 +173,7 @@ async function startKafka(
     }),
   );
   // It is a single node.
-  return { ...kafka, brokers: server.brokers, replication_factor: 1 };
+  return { ...kafka, tls: notEncrypted, brokers: server.brokers, replication_factor: 1 };
 }
 
 function warnOfUnused(options: EverythingOptions): void {

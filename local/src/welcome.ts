@@ -6,13 +6,17 @@ export interface Addresses {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly historyGrpcPort: number;
+  /** Which of the first three ports speak TLS. */
+  readonly encrypted: { readonly rest: boolean; readonly grpc: boolean; readonly http: boolean };
   readonly kafka: { readonly broker: string; readonly topic: string } | undefined;
 }
 
 /** What to tell a person once everything runs: addresses, and commands that work when copied. */
 export function describeAddresses(addresses: Addresses): string {
-  const { restPort, grpcPort, httpPort, historyGrpcPort } = addresses;
-  const rest = `http://localhost:${restPort}`;
+  const { grpcPort, historyGrpcPort, encrypted } = addresses;
+  const rest = addressOf(addresses.restPort, encrypted.rest);
+  const grpc = addressOf(grpcPort, encrypted.grpc);
+  const protocol = `--protocol grpc${encrypted.grpc ? "" : " --http2-prior-knowledge"}`;
   const who = addresses.open ? "" : ` -H "authorization: Bearer $TOKEN"`;
   const json = `-H 'content-type: application/json'${who}`;
   const firstWallet = `$(curl -s${who} ${rest}/users/alice/wallets | grep -oE '[0-9a-f-]{36}' | head -1)`;
@@ -22,7 +26,7 @@ Pelikuni is running. Ctrl-C stops it; its data stay.
 
   REST      ${rest}  (documentation: ${rest}/docs)
   gRPC      localhost:${grpcPort}
-  Connect   http://localhost:${httpPort}
+  Connect   ${addressOf(addresses.httpPort, encrypted.http)}
   History   localhost:${historyGrpcPort}  (gRPC)
 ${describeKafka(addresses)}${addresses.open ? openNote : ""}
 Three commands to try, in another terminal:
@@ -31,10 +35,14 @@ Three commands to try, in another terminal:
 
   curl ${rest}/wallets/${firstWallet}/fund ${json} -d '{"amount":"100.00"}'
 
-  npx buf curl --protocol grpc --http2-prior-knowledge${who} -d '{"userId":"alice"}' \\
-    http://localhost:${grpcPort}/${list}
+  npx buf curl ${protocol}${who} -d '{"userId":"alice"}' \\
+    ${grpc}/${list}
 
 `;
+}
+
+function addressOf(port: number, encrypted: boolean): string {
+  return `${encrypted ? "https" : "http"}://localhost:${port}`;
 }
 
 const openNote = `
