@@ -1,3 +1,5 @@
+import { copyFile } from "node:fs/promises";
+import path from "node:path";
 import { type EmbeddedKafka, startEmbeddedKafka } from "@pelikuni/local/embedded-kafka";
 import type { UsedKafka } from "@pelikuni/runtime/kafka";
 import { createLogger, type Logger } from "@pelikuni/runtime/logger";
@@ -19,13 +21,14 @@ const user = { username: "pelikuni", password: "right-password" };
 const wrongPassword = "wrong-password";
 
 await describeWithOwnKafka("Kafka that asks for TLS and a password", () => {
+  let directory: string;
   let broker: EmbeddedKafka;
   let port: number;
   let known: TestCertificate;
   let unknown: TestCertificate;
   let topics = 0;
   beforeAll(async () => {
-    const directory = await createTestDirectory();
+    directory = await createTestDirectory();
     known = await createCertificate(directory, "known");
     unknown = await createCertificate(directory, "unknown");
     port = await chooseLastingPort();
@@ -38,7 +41,7 @@ await describeWithOwnKafka("Kafka that asks for TLS and a password", () => {
 
   function settings(
     sasl: NonNullable<UsedKafka["sasl"]>,
-    { certificateFile }: TestCertificate,
+    { certificateFile }: Pick<TestCertificate, "certificateFile">,
   ): UsedKafka {
     topics += 1;
     const tls = { enabled: true, ca_file: certificateFile };
@@ -117,5 +120,20 @@ await describeWithOwnKafka("Kafka that asks for TLS and a password", () => {
     await untilTold(lines, /self-signed certificate/);
     expect(lines.join("")).not.toContain(user.password);
     expect(await completeTo(bed)).toBe(0n);
+  });
+
+  test("once the file names the broker's authority, both services go on without a restart", async () => {
+    const sasl = { mechanism: "plain", ...user } as const;
+    const certificateFile = path.join(directory, "authorities.pem");
+    await copyFile(unknown.certificateFile, certificateFile);
+    const { lines, logger } = createLog();
+    await using bed = await startHistoryBed({
+      kafka: settings(sasl, { certificateFile }),
+      logger,
+    });
+    const position = await makeEvents(bed);
+    await untilTold(lines, /self-signed certificate/);
+    await copyFile(known.certificateFile, certificateFile);
+    await expect.poll(() => completeTo(bed), { timeout }).toBe(position);
   });
 });
