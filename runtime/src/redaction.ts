@@ -4,11 +4,13 @@ const replacements: readonly (readonly [pattern: RegExp, by: string])[] = [
   // postgres://app:***@db
   [/(?<![a-z0-9+.-])([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:)[^\s/"']+@/gi, "$1***@"],
   // What members, headers and fields of these names hold: "authorization":"…", also within a text
-  // that is itself a member, where quotes are escaped; "Cookie","…" in a list of raw headers.
+  // that is itself a member, where quotes are escaped.
   [
-    /(\\?")([\w.-]*(?:authorization|cookie|password|passphrase|secret|api[-_]?key|(?:access|refresh|id)[-_]?token))\1(\s*[:,]\s*\[?\s*)\1(?:\\.|[^"\\])*?\1/gi,
+    /(\\?")([\w.-]*(?:authorization|cookie|password|passphrase|secret|api[-_]?key|(?:access|refresh|id)[-_]?token))\1(\s*:\s*\[?\s*)\1(?:\\.|[^"\\])*?\1/gi,
     "$1$2$1$3$1***$1",
   ],
+  // "Cookie","…" in a list of raw headers
+  [/(\\?")([\w-]*(?:authorization|cookie))\1(\s*,\s*)\1(?:\\.|[^"\\])*?\1/gi, "$1$2$1$3$1***$1"],
   // password=…, client_secret=… of addresses, forms and connection strings
   [
     /\b((?:ssl)?password|client_secret|api_key|(?:access|refresh)_token)=('[^']*'|[^\s&"'\\]+)/gi,
