@@ -40,13 +40,13 @@ test("holds whose time is over are expired once each by two replicas; others sta
   const due = Array.from({ length: holdCount }, () => place(engine, walletId, 2_000));
   await Promise.all(due);
   const later = await place(engine, walletId, 3_600_000);
-  const options = { intervalMs: 20, now: Date.now, logger: quiet };
-  const expiries = replicas.map((replica) => startHoldExpiry({ ...replica, ...options }));
   const held = async (): Promise<string> => {
     const wallet = await engine.readers.wallets.read(walletId);
     return wallet === undefined ? "" : formatAmount(wallet.held);
   };
   expect(await held()).toBe("300.5000");
+  const options = { intervalMs: 20, now: Date.now, logger: quiet };
+  const expiries = replicas.map((replica) => startHoldExpiry({ ...replica, ...options }));
   await expect.poll(held, { timeout: 20_000 }).toBe("0.5000");
   for (const expiry of expiries) await expiry[Symbol.asyncDispose]();
   const rows = await bed.owner<{ status: string; count: bigint }[]>`
