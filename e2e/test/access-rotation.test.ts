@@ -43,7 +43,10 @@ test("keys change and the provider goes away: valid calls go on, invalid ones ne
     valid = [first, second];
     await pause(stepMs);
     invalid = await forge(second);
+    const unseen = await fetchToken();
     await bed.machines.stop();
+    // Its key is known, the token itself is not.
+    valid = [first, second, unseen];
     await pause(inject("providerAbsenceMs"));
     await bed.machines.start();
     await bed.machines.rotateKeys("removed");
