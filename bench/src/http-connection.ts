@@ -12,6 +12,8 @@ export interface HttpConnection {
    * @throws Error unless the answer is 200 with a Content-Length
    */
   send(request: string): Promise<void>;
+  /** Likewise, whatever the answer's status is; returns it. */
+  ask(request: string): Promise<number>;
   close(): void;
 }
 
@@ -19,27 +21,32 @@ export interface HttpConnection {
 export async function openHttpConnection(port: number): Promise<HttpConnection> {
   const socket = connect({ host: "127.0.0.1", port, noDelay: true });
   let received = "";
-  let settle: ((error?: Error) => void) | undefined;
-  const finish = (error?: Error): void => {
+  let settle: ((outcome: Error | string) => void) | undefined;
+  const finish = (outcome: Error | string): void => {
     received = "";
-    settle?.(error);
+    settle?.(outcome);
   };
   socket.setEncoding("latin1");
   socket.on("data", (chunk: string) => {
     received += chunk;
     const missing = bytesMissing(received);
     if (Number.isNaN(missing)) finish(new Error(`An unexpected answer:\n${received}`));
-    else if (missing <= 0) finish();
+    else if (missing <= 0) finish(received);
   });
   await once(socket, "connect");
   socket.on("error", finish);
   socket.on("close", () => finish(new Error("The server closed the connection.")));
+  const exchange = (request: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      settle = (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome));
+      socket.write(request);
+    });
   return {
-    send: (request) =>
-      new Promise((resolve, reject) => {
-        settle = (error) => (error === undefined ? resolve() : reject(error));
-        socket.write(request);
-      }),
+    send: async (request) => {
+      const answer = await exchange(request);
+      if (!answer.startsWith(success)) throw new Error(`An unexpected answer:\n${answer}`);
+    },
+    ask: async (request) => Number((await exchange(request)).slice("HTTP/1.1 ".length, 12)),
     close: () => socket.destroy(),
   };
 }
@@ -47,11 +54,10 @@ export async function openHttpConnection(port: number): Promise<HttpConnection> 
 const success = "HTTP/1.1 200 ";
 const headEnd = "\r\n\r\n";
 
-/** How much of an answer has not arrived yet; NaN when it is not the one that was wanted. */
+/** How much of an answer has not arrived yet; NaN when it does not say how much it is. */
 function bytesMissing(received: string): number {
   const headLength = received.indexOf(headEnd);
   if (headLength === -1) return 1;
-  if (!received.startsWith(success)) return Number.NaN;
   const bodyLength = Number(/\r\ncontent-length: (\d+)/i.exec(received)?.[1]);
   return headLength + headEnd.length + bodyLength - received.length;
 }

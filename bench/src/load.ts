@@ -9,6 +9,8 @@ export const loadTaskSchema = z.object({
   callers: z.number(),
   durationMs: z.number(),
   workload: z.enum(["uniform", "hot"]),
+  /** What says who calls, where the server wants to know. */
+  token: z.string().optional(),
 });
 
 /** What a process that makes load is told. */

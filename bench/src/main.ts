@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { type BenchBed, createBenchBed } from "./bench-bed.ts";
 import { measureEngine } from "./engine-part.ts";
+import { measureFlood } from "./flood-part.ts";
 import { measureGrpc } from "./grpc-part.ts";
 import { measureHistory } from "./history-part.ts";
 import { listenForInterruption } from "./interruption.ts";
@@ -19,6 +20,7 @@ const partsByName: ReadonlyMap<string, (options: PartOptions) => Promise<PartRes
   ["relay", measureRelay],
   ["history", measureHistory],
   ["outage", measureOutage],
+  ["flood", measureFlood],
 ]);
 
 const usage = `npm run bench -- [PART...] [OPTIONS]

@@ -21,6 +21,8 @@ export const runSchema = z.object({
   maxMs: z.number().optional(),
   /** How many calls were finished, also those before the time that counts. */
   calls: z.number().optional(),
+  /** Calls that were refused, of those that may be. */
+  refusedPerSecond: z.number().optional(),
   /** What share of a core the process that made the calls used; more than 1 with several threads. */
   loadCpu: z.number().optional(),
 });

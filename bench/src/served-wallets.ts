@@ -1,4 +1,4 @@
-import { type Client, createClient } from "@connectrpc/connect";
+import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";
 import { type Run, walletCount } from "./measurement.ts";
@@ -26,21 +26,34 @@ interface Totals {
   readonly version: bigint;
 }
 
+interface Calls {
+  readonly client: Client<typeof WalletService>;
+  readonly options: CallOptions;
+}
+
 const messageBytesMax = 4_194_304;
 const deadlineMs = 30_000;
 const fundedAmount = "1000000";
 
-/** Creates and funds the wallets of the benchmark in the system that has this gRPC port. */
-export async function createServedWallets(grpcPort: number): Promise<ServedWallets> {
+/**
+ * Creates and funds the wallets of the benchmark in the system that has this gRPC port.
+ *
+ * @param token says who calls, where the system wants to know
+ */
+export async function createServedWallets(
+  grpcPort: number,
+  token?: string,
+): Promise<ServedWallets> {
   const address = `127.0.0.1:${grpcPort}`;
   const transport = createGrpcTransport({
     address,
     messageBytesMax,
     deadlineDefaultMs: deadlineMs,
   });
-  const client = createClient(WalletService, transport);
-  const ids = await Promise.all(Array.from({ length: walletCount }, () => createWallet(client)));
-  const before = await readTotals(client);
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const calls = { client: createClient(WalletService, transport), options: { headers } };
+  const ids = await Promise.all(Array.from({ length: walletCount }, () => createWallet(calls)));
+  const before = await readTotals(calls);
   let acknowledged = 0;
   return {
     ids,
@@ -51,7 +64,7 @@ export async function createServedWallets(grpcPort: number): Promise<ServedWalle
       acknowledged += calls;
     },
     check: async () => {
-      const after = await readTotals(client);
+      const after = await readTotals(calls);
       requireConserved(before, after);
       const made = (after.version - before.version) / 2n;
       if (made !== BigInt(acknowledged)) {
@@ -62,19 +75,19 @@ export async function createServedWallets(grpcPort: number): Promise<ServedWalle
   };
 }
 
-async function createWallet(client: Client<typeof WalletService>): Promise<string> {
-  const { wallet } = await client.createWallet({ userId: "bench" });
+async function createWallet({ client, options }: Calls): Promise<string> {
+  const { wallet } = await client.createWallet({ userId: "bench" }, options);
   const walletId = wallet?.id ?? "";
-  await client.fundWallet({ walletId, amount: fundedAmount });
+  await client.fundWallet({ walletId, amount: fundedAmount }, options);
   return walletId;
 }
 
-async function readTotals(client: Client<typeof WalletService>): Promise<Totals> {
+async function readTotals({ client, options }: Calls): Promise<Totals> {
   let balance = 0n;
   let version = 0n;
   let pageToken = "";
   do {
-    const page = await client.listWallets({ pageSize: walletCount, pageToken });
+    const page = await client.listWallets({ pageSize: walletCount, pageToken }, options);
     for (const wallet of page.wallets) {
       balance += BigInt(wallet.balance.replace(".", ""));
       version += wallet.version;

@@ -46,13 +46,18 @@ export async function startNpmStart(signal: AbortSignal): Promise<WalletSystem> 
   });
 }
 
-/** The wallet-service and the gateway, built, in a process each, as they are deployed. */
+/**
+ * The wallet-service and the gateway, built, in a process each, as they are deployed.
+ *
+ * @param environment further settings of the wallet-service, such as who may call
+ */
 export async function startTwoServices(
   database: BenchDatabase,
   signal: AbortSignal,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<WalletSystem> {
   return await buildWithResources(async (resources) => {
-    const wallet = resources.use(await startWalletService(database, signal));
+    const wallet = resources.use(await startWalletService(database, signal, environment));
     await build("gateway", signal);
     const gateway = resources.use(
       await startServer({

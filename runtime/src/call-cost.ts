@@ -4,14 +4,14 @@ import { isReflectList, reflect } from "@bufbuild/protobuf/reflect";
 /** Tells how many calls a request counts as. */
 export type CallCost = (method: DescMethod, request: Message) => number;
 
-/** Of a page, together they are about as much work as a call for one thing. */
-const rowsPerCall = 20;
+/** Of a page, together they are about as much work as a transfer. */
+const rowsPerCall = 8;
 /** Of a page whose request leaves it open. */
 const pageSizeDefault = 100;
 
 /**
  * What the requests of services count as, by their shape: as many calls as they have items, such as
- * the transfers of a batch or the legs of a transaction, and one more for every twenty rows of a page.
+ * the transfers of a batch or the legs of a transaction, and one more for every eight rows of a page.
  */
 export function createCallCost(services: readonly DescService[]): CallCost {
   const costs = new Map<DescMethod, (request: Message) => number>();

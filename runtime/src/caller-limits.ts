@@ -1,4 +1,11 @@
-import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
+import {
+  Code,
+  type ConnectError,
+  type Interceptor,
+  type StreamResponse,
+  type UnaryRequest,
+  type UnaryResponse,
+} from "@connectrpc/connect";
 import type { CallCost } from "./call-cost.ts";
 import { type Caller, callerOf, principalOf } from "./caller.ts";
 import type { Logger } from "./logger.ts";
@@ -20,6 +27,11 @@ export const rateLimitedReason = "RATE_LIMITED";
 
 /** How many calls the opening of a stream counts as. */
 const streamCost = 10;
+/**
+ * Of a caller's calls that count as more than one, as many are at work at once as he may make in
+ * this time: a few pages, or one batch. The others wait, so that other callers need not.
+ */
+const heavyAtWorkMs = 32;
 // About 300 bytes each. Whoever is pushed out comes back as if he had not called for a while.
 const callersKeptMax = 10_000;
 const inFlightRetryDelayMs = 250;
@@ -32,6 +44,10 @@ interface Usage {
   allowed: number;
   allowedAtMs: number;
   requests: number;
+  /** What the heavy calls count as that are at work. */
+  heavyAtWork: number;
+  /** Heavy calls that wait until they may start. */
+  readonly heavyWaiting: { readonly cost: number; readonly start: () => void }[];
   streams: number;
   refusedSinceLog: number;
   loggedAtMs: number;
@@ -50,6 +66,7 @@ export function createCallerLimits(
   logger: Logger,
   nowMs: () => number = () => performance.now(),
 ): Interceptor {
+  const heavyAtWorkMax = (limits.callerCallsPerSecond * heavyAtWorkMs) / 1_000;
   const usages = new Map<string, Usage>();
 
   function usageOf(principal: string): Usage {
@@ -85,6 +102,42 @@ export function createCallerLimits(
     throw refusal;
   }
 
+  /** Makes a heavy call once it may start. */
+  async function inTurn(
+    usage: Usage,
+    cost: number,
+    request: UnaryRequest,
+    next: ReturnType<Interceptor>,
+  ): Promise<UnaryResponse | StreamResponse> {
+    const { heavyWaiting } = usage;
+    if (heavyWaiting.length === 0 && mayStart(usage, cost)) usage.heavyAtWork += cost;
+    else {
+      await new Promise<void>((start) => heavyWaiting.push({ cost, start }));
+    }
+    try {
+      // Nobody waits for the answer of a call that was given up meanwhile.
+      request.signal.throwIfAborted();
+      return await next(request);
+    } finally {
+      usage.heavyAtWork -= cost;
+      startWaiting(usage);
+    }
+  }
+
+  function startWaiting(usage: Usage): void {
+    for (let [first] = usage.heavyWaiting; first !== undefined; [first] = usage.heavyWaiting) {
+      if (!mayStart(usage, first.cost)) return;
+      usage.heavyWaiting.shift();
+      usage.heavyAtWork += first.cost;
+      first.start();
+    }
+  }
+
+  /** The heaviest one may, when it is alone. */
+  function mayStart({ heavyAtWork }: Usage, cost: number): boolean {
+    return heavyAtWork === 0 || heavyAtWork + cost <= heavyAtWorkMax;
+  }
+
   return (next) => async (request) => {
     const caller = callerOf({ values: request.contextValues });
     const principal = principalOf(caller);
@@ -106,10 +159,11 @@ export function createCallerLimits(
     }
     const refused = requestRefusal(usage, limits) ?? rateRefusal(usage, limits, nowMs());
     if (refused !== undefined) refuse(caller, usage, refused);
-    usage.allowed -= costOf(request.method, request.message);
+    const cost = costOf(request.method, request.message);
+    usage.allowed -= cost;
     usage.requests += 1;
     try {
-      return await next(request);
+      return await (cost > 1 ? inTurn(usage, cost, request, next) : next(request));
     } finally {
       usage.requests -= 1;
     }
@@ -117,9 +171,10 @@ export function createCallerLimits(
 }
 
 function newUsage({ callerBurst }: CallerLimits, nowMs: number): Usage {
-  const none = { requests: 0, streams: 0, refusedSinceLog: 0 };
+  const none = { requests: 0, heavyAtWork: 0, streams: 0, refusedSinceLog: 0 };
   return {
     ...none,
+    heavyWaiting: [],
     allowed: callerBurst,
     allowedAtMs: nowMs,
     loggedAtMs: Number.NEGATIVE_INFINITY,

@@ -7,7 +7,7 @@ import {
 } from "@connectrpc/connect";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { afterEach, describe, expect, test } from "vitest";
-import { apiKeyIssuer, type Caller, callerKey, openCaller } from "../src/caller.ts";
+import { apiKeyIssuer, type Caller, callerKey, callerOf, openCaller } from "../src/caller.ts";
 import { errorReason, errorRetryDelayMs } from "../src/rpc-errors.ts";
 import {
   deferred,
@@ -89,7 +89,7 @@ test("a batch counts as its transfers, and one larger than the burst is possible
   expect(delayMs).toBeLessThanOrEqual(49_000);
 });
 
-test("a transaction counts as its legs, a page as one call more for twenty rows", async () => {
+test("a transaction counts as its legs, a page as one call more for eight rows", async () => {
   const limits = { caller_calls_per_second: 1, caller_burst: 1 };
   const handlers = { postTransaction: () => ({}), listWallets: () => ({}) };
   const { wallets } = await start(limits, handlers);
@@ -99,12 +99,63 @@ test("a transaction counts as its legs, a page as one call more for twenty rows"
     amount: "1",
   } as const;
   await wallets("gRPC").postTransaction({ legs: [leg, leg, leg] }, as("alice"));
-  await wallets("gRPC").listWallets({ pageSize: 200 }, as("bob"));
+  await wallets("gRPC").listWallets({ pageSize: 80 }, as("bob"));
   const delayOf = async (name: string): Promise<number> => {
     const error = await failureOf(wallets("gRPC").getWallet({ walletId }, as(name)));
     return Math.ceil(expectLimited(error, "Too many calls: at most 1 a second") / 1_000);
   };
   expect(await Promise.all([delayOf("alice"), delayOf("bob")])).toEqual([3, 11]);
+});
+
+test("of heavy calls one after the other is at work for a caller, who waits for no other's", async () => {
+  const first = deferred();
+  const begun: string[] = [];
+  const { wallets } = await start(
+    {},
+    {
+      batchTransfer: async (_request, context) => {
+        begun.push(callerOf(context).subject);
+        if (begun.length === 1) await first.promise;
+        return { results: [] };
+      },
+    },
+  );
+  const transfers = Array.from({ length: 100 }, () => validTransfer);
+  const call = (name: string) => wallets("gRPC").batchTransfer({ transfers }, as(name));
+  const own = [call("alice"), call("alice"), call("alice")];
+  await call("bob");
+  await wallets("gRPC").transfer(validTransfer, as("alice"));
+  expect(begun).toEqual(["alice", "bob"]);
+  first.resolve();
+  await Promise.all(own);
+  expect(begun).toEqual(["alice", "bob", "alice", "alice"]);
+});
+
+test("a heavy call that is given up while it waits for its turn never begins", async () => {
+  const first = deferred();
+  let begun = 0;
+  const { wallets } = await start(
+    {},
+    {
+      batchTransfer: async () => {
+        begun += 1;
+        await first.promise;
+        return { results: [] };
+      },
+    },
+  );
+  const transfers = Array.from({ length: 100 }, () => validTransfer);
+  const call = (timeoutMs: number) =>
+    wallets("gRPC").batchTransfer({ transfers }, { ...as("alice"), timeoutMs });
+  const served = call(10_000);
+  await expect.poll(() => begun).toBe(1);
+  expect((await failureOf(call(50))).code).toBe(Code.DeadlineExceeded);
+  // When this is answered, the server has heard that the call before was given up.
+  await wallets("gRPC").transfer(validTransfer, as("alice"));
+  const last = call(10_000);
+  first.resolve();
+  await Promise.all([served, last]);
+  expect(begun).toBe(2);
 });
 
 test("a caller has so many calls under way at once, and the others have theirs", async () => {

@@ -39,6 +39,15 @@ test("who was there a moment ago still counts as another, and after a second no 
   expect(queue.takeGroup(1_001).length).toBe(10);
 });
 
+test("who sent everything long ago is another one as long as something of it waits", () => {
+  const queue = createQueue();
+  queue.push("flood", names("f", 100), 0);
+  queue.push("b", ["b1"], 10_000);
+  expect(queue.takeGroup(10_000)).toEqual(["f1", "f2", "f3", "b1"]);
+  expect(queue.takeGroup(10_999).length).toBe(3);
+  expect(queue.takeGroup(11_000).length).toBe(10);
+});
+
 test("who had his share comes behind those who wait for theirs", () => {
   const queue = createQueue();
   for (const caller of ["a", "b", "c", "d", "e"]) queue.push(caller, names(caller, 4), 0);

@@ -48,6 +48,14 @@ export function createCommandQueue<Waiting>(
     last = { caller, seenMs: nowMs };
   }
 
+  /** Whether somebody else than the one who waits, waits too or sent something a moment ago. */
+  function hasOthers(nowMs: number): boolean {
+    const [one, other] = [...lanes.keys()].filter((caller) => caller !== "");
+    if (other !== undefined) return true;
+    const recent = last.caller === one ? lastOther : last;
+    return nowMs - recent.seenMs < activeMs;
+  }
+
   return {
     get length() {
       return length;
@@ -61,8 +69,7 @@ export function createCommandQueue<Waiting>(
       else for (const one of waiting) lane.push(one);
     },
     takeGroup(nowMs) {
-      const hasOthers = nowMs - lastOther.seenMs < activeMs;
-      const shareMax = hasOthers ? eventsPerCallerMax : eventsMax;
+      const shareMax = hasOthers(nowMs) ? eventsPerCallerMax : eventsMax;
       const group: Waiting[] = [];
       let bytes = 0;
       for (const [caller, lane] of [...lanes]) {

@@ -60,9 +60,9 @@ interface Waiting extends Request, WaitingRequest {
   readonly expiresAtMs: number;
 }
 
-// With 128 of each caller a group takes some ten milliseconds: so long others wait, and again for
-// their own. It costs whoever sends more than that at once a sixth of his throughput meanwhile.
-const groupSize = { eventsMax: 4_096, bytesMax: 4 * 1024 * 1024, eventsPerCallerMax: 128 };
+// Others wait for a caller's share in the group under way, and again for that in their own: 32
+// transfers are some five milliseconds. Whoever sends more at once has smaller groups meanwhile.
+const groupSize = { eventsMax: 4_096, bytesMax: 4 * 1024 * 1024, eventsPerCallerMax: 32 };
 // Nobody fills the queue alone.
 const queueSharePerCaller = 0.5;
 const commitAttemptsMax = 5;

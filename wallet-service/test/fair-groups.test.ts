@@ -15,7 +15,7 @@ afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
 
-const shareMax = 128;
+const shareMax = 32;
 
 function submitAs(
   caller: string,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import {
@@ -36,6 +37,8 @@ type Handlers = Pick<
 >;
 
 const defaultAccount = "external";
+// About a millisecond's work.
+const sliceLength = 50;
 
 /** The handlers that move money. */
 export function movementRpc({ run, runAll }: CommandRunner, ownership: Ownership): Handlers {
@@ -70,11 +73,14 @@ export function movementRpc({ run, runAll }: CommandRunner, ownership: Ownership
     async batchTransfer({ transfers }, context) {
       const caller = callerOf(context);
       const foreign = await foreignOf(transfers, context);
-      const requests = transfers
-        .filter((message) => !foreign.has(message))
-        .map((message) => requestOf(transferCommand(message), message, caller));
+      const allowed = transfers.filter((message) => !foreign.has(message));
+      const requests = await mapInSlices(allowed, (message) =>
+        requestOf(transferCommand(message), message, caller),
+      );
       const outcomes = await runAll(requests, context);
-      const results = outcomes.map((outcome, index) => resultOf(outcome, requests[index], caller));
+      const results = await mapInSlices(outcomes, (outcome, index) =>
+        resultOf(outcome, requests[index], caller),
+      );
       for (const [index, message] of transfers.entries()) {
         if (!foreign.has(message)) continue;
         const refusal = ownership.notFound("wallet", message.fromWalletId.toLowerCase());
@@ -103,6 +109,19 @@ export function movementRpc({ run, runAll }: CommandRunner, ownership: Ownership
       return { receipt, wallets, reversal: reversalMessage(items) };
     },
   };
+}
+
+/** Maps many items, and lets other calls go on now and then. */
+async function mapInSlices<Item, Result>(
+  items: readonly Item[],
+  map: (item: Item, index: number) => Result,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const [index, item] of items.entries()) {
+    if (index % sliceLength === sliceLength - 1) await nextTurn();
+    results.push(map(item, index));
+  }
+  return results;
 }
 
 function transferCommand(message: TransferRequest): MoveMoney {

@@ -1917,7 +1917,7 @@ export declare const EventFormatSchema: GenEnum<EventFormat>;
  *
  * A call that carried a request_id gets google.rpc.RetryInfo with UNAVAILABLE; one without must not be repeated blindly.
  * RATE_LIMITED comes with it always. Of what a caller may do in a second a batch uses as much as its transfers do one by
- * one, a transaction as much as it has legs, and a page one call more for every twenty rows.
+ * one, a transaction as much as it has legs, and a page one call more for every eight rows.
  * A call whose deadline passes while it waits never runs; past that point DEADLINE_EXCEEDED leaves the outcome unknown.
  *
  * @generated from service pelikuni.wallet.v1.WalletService
