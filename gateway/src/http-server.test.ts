@@ -168,6 +168,29 @@ test("history that is a moment behind is nothing to log", async () => {
 });
 
 test.each([
+  "GET /echo HTTP/1.1",
+  "GET /nothing HTTP/1.1",
+  "DELETE /echo HTTP/1.1",
+  "GET /fault HTTP/1.1",
+  "GET /%zz HTTP/1.1",
+  "NONSENSE",
+])("%j tells browsers neither to guess, to show, to keep, nor to tell the answer", async (line) => {
+  const answer = await exchange(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  const head = answer.split("\r\n\r\n", 1).join("").toLowerCase();
+  for (const header of [
+    "cache-control: no-store",
+    "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy: no-referrer",
+    "x-content-type-options: nosniff",
+    "x-frame-options: deny",
+  ]) {
+    expect(head.split("\r\n").filter((each) => each === header)).toHaveLength(1);
+  }
+  // Without TLS it would be ignored, and is for the proxy that encrypts.
+  expect(head).not.toContain("strict-transport-security");
+});
+
+test.each([
   ["NONSENSE\r\n\r\n", 400, "MALFORMED_REQUEST"],
   ["GET /echo HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n", 400, "MALFORMED_REQUEST"],
   [`GET /echo HTTP/1.1\r\nX: ${"a".repeat(headerBytesMax)}\r\n\r\n`, 431, "HEADERS_TOO_LARGE"],

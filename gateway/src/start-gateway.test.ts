@@ -43,6 +43,18 @@ test("the documentation page loads only files that the service itself has", asyn
   expect(await (await fetch(`${origin}/docs/`)).text()).toBe(page);
 });
 
+test.each([
+  ["/", "default-src 'none'; style-src 'unsafe-inline'"],
+  ["/docs", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"],
+])("the page %s runs nothing of others, and stands in no frame", async (page, allowed) => {
+  const { headers } = await fetch(origin + page);
+  expect(headers.get("content-security-policy")).toBe(
+    `${allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  );
+  expect(headers.get("x-content-type-options")).toBe("nosniff");
+  expect(headers.get("x-frame-options")).toBe("DENY");
+});
+
 test.each(["/docs/package.json", "/docs/index.html", "/docs/..%2fpackage.json", "/docs/nothing"])(
   "%s is not served",
   async (path) => {
