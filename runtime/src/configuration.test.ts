@@ -71,6 +71,16 @@ test("variables are read as the type that the schema wants, at any depth", () =>
   });
 });
 
+test("a variable below a key that a file has in capitals is about that key", () => {
+  const limits = z.record(z.string(), z.strictObject({ most: z.int(), least: z.int() }));
+  write("base", "service:\n  USD: { most: 3, least: 1 }\n");
+  write("local", "{}");
+  const environment = { APP__SERVICE__USD__MOST: "5" };
+  expect(loadConfiguration("service", limits, { directory, environment })).toEqual({
+    USD: { most: 5, least: 1 },
+  });
+});
+
 test("an empty value in a file unsets what an earlier layer gave", () => {
   write("local", "service:\n  host:\n  database: {}\n");
   expect(load()).toMatchObject({ host: "127.0.0.1", database: { connections_max: 10 } });
@@ -98,6 +108,18 @@ test("every mistake is reported at once: key, origin, and what is allowed, never
 
 test("a value out of its range names the range", () => {
   expect(mistakes({ APP__SERVICE__PORT: "70000" })).toMatch(/service\.port .*<=65535/);
+});
+
+test("a list that is no YAML is one mistake, which says where, and shows nothing of it", () => {
+  const few = z.strictObject({
+    port: z.int(),
+    host: z.string(),
+    names: z.array(z.string()).max(2),
+  });
+  const environment = { APP__SERVICE__NAMES: '["hidden' };
+  expect(() => loadConfiguration("service", few, { directory, environment })).toThrow(
+    /one mistake .*\n {2}- service\.names \(variable APP__SERVICE__NAMES\): .*expected array, .*; the text is no YAML: [A-Z_]+ in line 1, column \d+$/,
+  );
 });
 
 test("a required value that nobody gave names the variable that sets it", () => {

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { parse, YAMLParseError } from "yaml";
-import { z } from "zod";
+import type { z } from "zod";
 import { OperatorError } from "./operator-error.ts";
+import { keysAt } from "./schema-keys.ts";
 import { isDefaultPassword, isSecret } from "./secret-settings.ts";
+import { describeYamlError, parseYaml, readText } from "./setting-text.ts";
 
 /** Every mistake of one configuration section; the message is the whole report, without values. */
 export class ConfigurationError extends OperatorError {
@@ -37,9 +38,6 @@ type Values = { [key: string]: unknown };
 // Compiled or not, this file lies two levels below the project's root.
 const projectConfigurationDirectory = path.resolve(import.meta.dirname, "../../configuration");
 
-// Its warnings show what they warn of.
-const quiet = { logLevel: "error" } as const;
-
 /**
  * Reads one section from base.yaml, then {APP_ENVIRONMENT}.yaml (`local` unless set), then the
  * variables `APP__SECTION__KEY` (two underscores lead one level down), the later ones winning.
@@ -61,7 +59,8 @@ export function loadConfiguration<Schema extends z.ZodType>(
   if (!first.success) readVariablesAsWanted(values, layers.settings, first.error.issues);
   const result = first.success ? first : schema.safeParse(values);
   const mistakes = [...layers.mistakes];
-  for (const issue of result.error?.issues ?? []) {
+  const issues = result.error?.issues ?? [];
+  for (const issue of issues.filter((one) => !isConsequence(one, issues))) {
     mistakes.push(...describeIssue(section, schema, layers, issue));
   }
   if (mistakes.length > 0 || !result.success) throw report(section, layers, mistakes);
@@ -120,7 +119,8 @@ function readLayers(
   mistakes.push(...fromFiles.flatMap((setting) => describeSecret(section, setting)));
   const variables = readVariables(section, sections, environment);
   mistakes.push(...variables.mistakes);
-  const settings = [...fromFiles, ...variables.settings];
+  const fromVariables = variables.settings.map((setting) => spelledAsIn(fromFiles, setting));
+  const settings = [...fromFiles, ...fromVariables];
   if (environmentName === "production") {
     mistakes.push(...settings.flatMap((setting) => describeDefaultPassword(section, setting)));
   }
@@ -132,7 +132,7 @@ function readYaml(directory: string, file: string): Values {
   if (!existsSync(fullPath)) throw new ConfigurationError(`${fullPath} is missing`);
   let content: unknown;
   try {
-    content = parse(readFileSync(fullPath, "utf8"), quiet);
+    content = parseYaml(readFileSync(fullPath, "utf8"));
   } catch (error) {
     throw new ConfigurationError(`configuration/${file} is no YAML: ${describeYamlError(error)}`);
   }
@@ -162,6 +162,19 @@ function readVariables(
     }
   }
   return { settings, mistakes };
+}
+
+/** Names of variables come in small letters; a key that files have is meant as they write it. */
+function spelledAsIn(files: readonly Setting[], variable: Setting): Setting {
+  const spelled = variable.path.map((key, index) => {
+    const upToHere = variable.path.slice(0, index + 1);
+    const file = files.find(({ path: at }) => {
+      const same = at.slice(0, index + 1).map((part) => part.toLowerCase());
+      return samePath(same, upToHere);
+    });
+    return file?.path[index] ?? key;
+  });
+  return { ...variable, path: spelled };
 }
 
 function unknownSection(place: string, sections: readonly string[]): string {
@@ -202,20 +215,19 @@ function readVariablesAsWanted(
     if (issue.code !== "invalid_type") continue;
     const setting = settings.findLast((one) => samePath(one.path, issue.path));
     if (!setting?.variable || typeof setting.value !== "string") continue;
-    place(values, setting.path, readText(setting.value, issue.expected));
+    try {
+      place(values, setting.path, readText(setting.value, issue.expected));
+    } catch {
+      // The schema then reports the text itself.
+    }
   }
 }
 
-function readText(text: string, expected: string): unknown {
-  if (expected === "array" && !text.trimStart().startsWith("[")) {
-    return text === "" ? [] : text.split(",").map((item) => item.trim());
-  }
-  try {
-    return parse(text, quiet);
-  } catch {
-    // The schema then reports the text itself.
-    return text;
-  }
+/** Of a value that is of the wrong type, its size says nothing. */
+function isConsequence(issue: z.core.$ZodIssue, issues: readonly z.core.$ZodIssue[]): boolean {
+  return issues.some(
+    (one) => one !== issue && one.code === "invalid_type" && samePath(one.path, issue.path),
+  );
 }
 
 function describeIssue(
@@ -236,7 +248,20 @@ function describeIssue(
     const variable = ["APP", section, ...issue.path].join("__").toUpperCase();
     return [`${dotted(section, issue.path)} is not set (${variable} sets it): ${issue.message}`];
   }
-  return [`${dotted(section, issue.path)} (${origin}): ${issue.message}`];
+  const unread = issue.code === "invalid_type" ? describeUnread(layers, issue) : "";
+  return [`${dotted(section, issue.path)} (${origin}): ${issue.message}${unread}`];
+}
+
+/** Why a variable's text is still text where the schema wants something else. */
+function describeUnread({ settings }: Layers, { path: at, expected }: z.core.$ZodIssueInvalidType) {
+  const setting = settings.findLast((one) => samePath(one.path, at));
+  if (!setting?.variable || typeof setting.value !== "string") return "";
+  try {
+    readText(setting.value, expected);
+    return "";
+  } catch (error) {
+    return `; the text is no YAML: ${describeYamlError(error)}`;
+  }
 }
 
 /** Where the value at a path, or the last one below it, came from. */
@@ -249,25 +274,6 @@ function originOf(layers: Layers, at: readonly PropertyKey[]): string | undefine
   )?.origin;
 }
 
-function keysAt(schema: z.core.$ZodType, at: readonly PropertyKey[]): string[] {
-  if (schema instanceof z.ZodObject) {
-    const [key, ...rest] = at;
-    if (key === undefined) return Object.keys(schema.shape);
-    const below: z.core.$ZodType | undefined = schema.shape[String(key)];
-    return below === undefined ? [] : keysAt(below, rest);
-  }
-  if (schema instanceof z.ZodPipe) return keysAt(schema.in, at);
-  if (
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodPrefault ||
-    schema instanceof z.ZodOptional ||
-    schema instanceof z.ZodReadonly
-  ) {
-    return keysAt(schema.unwrap(), at);
-  }
-  return [];
-}
-
 function describeSecret(section: string, { path: at, value, origin }: Setting): string[] {
   if (!isSecret(at.at(-1) ?? "", value)) return [];
   const variable = ["APP", section, ...at].join("__").toUpperCase();
@@ -278,13 +284,6 @@ function describeDefaultPassword(section: string, { path: at, value, origin }: S
   if (!isDefaultPassword(at.at(-1) ?? "", value)) return [];
   const place = `${dotted(section, at)} (${origin})`;
   return [`${place}: production refuses a default password; choose one of your own`];
-}
-
-// Its whole message shows the lines around it, and its first one may show a value.
-function describeYamlError(error: unknown): string {
-  if (!(error instanceof YAMLParseError)) return "it names an anchor that it does not have";
-  const { line, col } = error.linePos?.[0] ?? {};
-  return line === undefined ? error.code : `${error.code} in line ${line}, column ${col}`;
 }
 
 function samePath(one: readonly PropertyKey[], other: readonly PropertyKey[]): boolean {

@@ -19,6 +19,11 @@ test("currencies have the decimals of ISO 4217 unless others are given", () => {
   expect(currenciesWith(added)).toEqual({ ...defaults, USD: 2, POINTS: 0, IQD: 3 });
 });
 
+test("a limit of transfers leaves a currency its decimals", () => {
+  const limit = { APP__WALLET_SERVICE__CURRENCIES__USD__TRANSFER_AMOUNT_MAX: "50" };
+  expect(currenciesWith(limit)).toEqual(currenciesWith({}));
+});
+
 test.each(["0", "-1", "1e4", "ten", "0.00001"])("%s is no limit of transfers", (limit) => {
   const variable = "APP__WALLET_SERVICE__CURRENCIES__USD__TRANSFER_AMOUNT_MAX";
   expect(() => currenciesWith({ [variable]: limit })).toThrow("must be an amount above zero");
