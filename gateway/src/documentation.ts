@@ -34,6 +34,18 @@ export async function collectOpenApi(app: RestServer): Promise<void> {
           "A digital wallet. Amounts and balances are decimal strings. Errors are " +
           "application/problem+json (RFC 9457): `reason` is for programs, `detail` for people.",
       },
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: "http",
+            scheme: "bearer",
+            description:
+              "A token of the OpenID provider, or an API key (pelikuni_…). Not needed where the " +
+              "services ask nobody who he is, as on a laptop.",
+          },
+        },
+      },
+      security: [{ bearer: [] }],
       tags: [
         { name: "wallets", description: "Create, read, change, freeze and close wallets" },
         { name: "money", description: "Move money, and take it back" },

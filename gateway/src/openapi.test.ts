@@ -19,6 +19,7 @@ const operationSchema = z.looseObject({
   parameters: z.array(parameterSchema).default([]),
   requestBody: z.looseObject({ required: z.boolean().default(false) }).optional(),
   responses: z.record(z.string(), z.looseObject({ description: z.string() })),
+  security: z.array(z.unknown()).optional(),
 });
 const documentSchema = z.looseObject({
   tags: z.array(z.looseObject({ name: z.string() })),
@@ -108,6 +109,18 @@ test("operations have names of their own, tags that are explained, and say what 
   for (const { operationId, tags: own, responses } of operations) {
     expect(tags, operationId).toEqual(expect.arrayContaining(own));
     if (operationId !== "health") expect(Object.keys(responses), operationId).toContain("503");
+  }
+});
+
+test("every operation but health asks for a bearer token, which the page can be given", () => {
+  expect(JSON.parse(text)).toMatchObject({
+    security: [{ bearer: [] }],
+    components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+  });
+  for (const { operationId, security, responses } of operations) {
+    const isOpen = operationId === "health";
+    expect(security, operationId).toEqual(isOpen ? [] : undefined);
+    expect("401" in responses, operationId).toBe(!isOpen);
   }
 });
 

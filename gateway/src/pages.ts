@@ -21,6 +21,7 @@ change leaves an event that an auditor can prove complete.</p>
 <a href="health">Health</a>
 </nav>
 <h2>Three things to try</h2>
+<p>Where an answer is 401, add <code>-H "Authorization: Bearer TOKEN"</code>, a token or an API key.</p>
 <ol>
 <li>Create two wallets:
 <pre><code>curl ${base}/wallets \\

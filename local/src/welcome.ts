@@ -28,7 +28,7 @@ Pelikuni is running. Ctrl-C stops it; its data stay.
   gRPC      localhost:${grpcPort}
   Connect   ${addressOf(addresses.httpPort, encrypted.http)}
   History   localhost:${historyGrpcPort}  (gRPC)
-${describeKafka(addresses)}${addresses.open ? openNote : ""}
+${describeKafka(addresses)}${addresses.open ? openNote : closedNote}
 Three commands to try, in another terminal:
 
   curl ${rest}/wallets ${json} -d '{"user_id":"alice"}'
@@ -47,6 +47,11 @@ function addressOf(port: number, encrypted: boolean): string {
 
 const openNote = `
 Nobody is asked who he is, so only this machine reaches the ports. docs/SECURITY.md tells how to ask.
+`;
+
+const closedNote = `
+Callers say who they are: TOKEN is an API key, such as APP__AUTH__INITIAL_API_KEY, or a token of the issuer. docs/SECURITY.md
+tells more.
 `;
 
 function describeKafka({ kafka }: Addresses): string {
