@@ -6,7 +6,7 @@ const replacements: readonly (readonly [pattern: RegExp, by: string])[] = [
   // What members, headers and fields of these names hold: "authorization":"…", also within a text
   // that is itself a member, where quotes are escaped.
   [
-    /(\\?")([\w.-]*(?:authorization|cookie|password|passphrase|secret|api[-_]?key|(?:access|refresh|id)[-_]?token))\1(\s*:\s*\[?\s*)\1(?:\\.|[^"\\])*?\1/gi,
+    /(\\?")([\w.-]*(?:authorization|cookie|password|passphrase|secret|api[-_]?key|(?:access|refresh|id)[-_]?token))\1(\s*:\s*(?:\[\s*)?)\1(?:\\.|[^"\\])*?\1/gi,
     "$1$2$1$3$1***$1",
   ],
   // "Cookie","…" in a list of raw headers
