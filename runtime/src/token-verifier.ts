@@ -29,7 +29,7 @@ interface Verified {
   readonly caller: Caller;
   readonly expiresAtMs: number;
   readonly keys: SigningKeys;
-  readonly keysVersion: number | undefined;
+  readonly keysVersion: number;
 }
 
 const tokenLengthMax = 8_192;
@@ -98,7 +98,8 @@ export function createTokenVerifier(
     });
     const caller = callerOfClaims(payload, settings);
     const expiresAtMs = (payload.exp ?? 0) * 1_000;
-    remember(token, { caller, expiresAtMs, keys, keysVersion });
+    // Without keys at its begin there is nothing that it could be compared with.
+    if (keysVersion !== undefined) remember(token, { caller, expiresAtMs, keys, keysVersion });
     return caller;
   }
 

@@ -91,6 +91,17 @@ test("keys are kept while their issuer is away, but not for ever", async () => {
   await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailable);
 });
 
+test("a token from before any key was known is no longer good than the keys are", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const verifier = createVerifier({ keys_kept_seconds: 60 });
+  const token = await first.sign();
+  await verifier.verify(token);
+  server.goAway();
+  nowMs += 61_000;
+  await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailable);
+});
+
 test("while no key was ever had, whether a token is good cannot be told; then it can", async () => {
   const first = await key("first");
   server.goAway();
