@@ -28,7 +28,10 @@ export const allScopes = [
 /** The user whose things are tried, who signs in as himself; machines may be called like him. */
 export const alice = "alice";
 
-/** Both services and the gateway, which ask who calls, and two providers that can tell. */
+/**
+ * Both services and the gateway, which ask who calls, and two providers that can tell. History has
+ * one parked message.
+ */
 export interface AccessBed extends AsyncDisposable {
   /** Signs users in; the subjects of its tokens own wallets. */
   readonly people: IdentityProvider;
@@ -51,6 +54,7 @@ export interface AccessBed extends AsyncDisposable {
 }
 
 const historyClient = "history-service";
+const parkedTables = ["parked_events", "parked_event_replays"];
 const settling = { timeout: 10_000, interval: 5 };
 
 /**
@@ -74,6 +78,9 @@ export async function startAccessBed(settings: object = {}): Promise<AccessBed> 
     const gateway = resources.use(await startGatewayTo(history));
     const operatorToken = await machines.machineToken("operator", { scopes: allScopes });
     const asOperator = { headers: { authorization: `Bearer ${operatorToken}` } };
+    await history.historyOwner`
+      insert into parked_events (topic, partition, message_offset, value, reason)
+      values ('wallet-events', 0, 0, 'poison', 'of a test')`;
     const walletTables = await readTableNames(history.walletOwner);
     const { walletTransport, historyTransport } = history;
     return {
@@ -99,7 +106,7 @@ export async function startAccessBed(settings: object = {}): Promise<AccessBed> 
       },
       readWritten: async () => {
         // What history takes in follows the journal; what its RPCs write stands apart.
-        const parked = await fingerprint(history.historyOwner, ["parked_events"]);
+        const parked = await fingerprint(history.historyOwner, parkedTables);
         return `${await fingerprint(history.walletOwner, walletTables)}/${parked}`;
       },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),

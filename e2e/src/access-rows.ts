@@ -188,7 +188,6 @@ export const historyRows: readonly AccessRow[] = [
   row(history.listAccountEntries, { ...read, request: () => ({ account: "external" }) }),
   row(history.replayParkedEvent, {
     ...administer,
-    refusal: "PARKED_EVENT_NOT_FOUND",
     request: () => ({ id: 1n }),
   }),
 ];

@@ -41,7 +41,7 @@ test("pages about the interface are for everybody", async () => {
   }
 });
 
-describe.each(accessRoutes)("$name", (route) => {
+describe.each(accessRoutes.map((route) => [route.name, route] as const))("%s", (_, route) => {
   test("answers each caller as it should, and a refused one changes nothing", async () => {
     const door = { name: "REST", door: doorOf(route), tries: await tries.triesOf(route) };
     await bed.settle();

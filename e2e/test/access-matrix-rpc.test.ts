@@ -36,7 +36,7 @@ test("every method of the contract has a row", async () => {
   expect(new Set(rows.map(({ name }) => name))).toEqual(new Set(methods));
 });
 
-describe.each(rows)("$name", (row) => {
+describe.each(rows.map((row) => [row.name, row] as const))("%s", (_, row) => {
   test("answers each caller as it should, and a refused one changes nothing", async () => {
     const isWalletRow = walletRows.includes(row);
     const ways = isWalletRow ? bed.walletWays : bed.historyWays;
