@@ -191,7 +191,7 @@ function rateRefusal(
   usage.allowedAtMs = nowMs;
   if (usage.allowed >= 1) return undefined;
   const waitMs = Math.ceil(((1 - usage.allowed) / perSecond) * 1_000);
-  return limited(`Too many calls: at most ${perSecond} a second`, waitMs);
+  return limited(`Too many calls: at most ${perSecond} a second`, "calls_per_second", waitMs);
 }
 
 function requestRefusal(
@@ -199,7 +199,11 @@ function requestRefusal(
   { callerRequestsInFlightMax: most }: CallerLimits,
 ): ConnectError | undefined {
   if (requests < most) return undefined;
-  return limited(`Too many calls at once: at most ${most}`, inFlightRetryDelayMs);
+  return limited(
+    `Too many calls at once: at most ${most}`,
+    "requests_in_flight_max",
+    inFlightRetryDelayMs,
+  );
 }
 
 function streamRefusal(
@@ -207,12 +211,13 @@ function streamRefusal(
   { callerStreamsMax: most }: CallerLimits,
 ): ConnectError | undefined {
   if (streams < most) return undefined;
-  return limited(`Too many open streams: at most ${most}`, streamRetryDelayMs);
+  return limited(`Too many open streams: at most ${most}`, "streams_max", streamRetryDelayMs);
 }
 
 /** Nothing was done, so that everything may be repeated, with a request_id or without. */
-function limited(why: string, retryDelayMs: number): ConnectError {
-  const message = `${why}; nothing was done, call again later`;
+function limited(why: string, setting: string, retryDelayMs: number): ConnectError {
+  const operator = `the operator sets limits.caller_${setting}`;
+  const message = `${why} (${operator}); nothing was done, call again later`;
   return rpcError({
     code: Code.ResourceExhausted,
     reason: rateLimitedReason,

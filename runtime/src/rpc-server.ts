@@ -19,6 +19,7 @@ import { createGrpcAdmission } from "./grpc-admission.ts";
 import { openGrpcPort } from "./grpc-port.ts";
 import { openHttpPort } from "./http-port.ts";
 import { createInProcessTransport } from "./in-process-transport.ts";
+import { assertScopesKnown } from "./known-scopes.ts";
 import { createRpcGuard, type RpcGuard } from "./rpc-guard.ts";
 import { createValidationInterceptor } from "./rpc-validation.ts";
 import { preparePortTls } from "./tls-port.ts";
@@ -182,8 +183,8 @@ interface Port {
 /**
  * Serves implementations over gRPC, over HTTP and inside the process, through the same checks and
  * limits.
- * @throws PortTakenError when a port is in use; OperatorError when a certificate cannot be used, or
- *   everybody could move money
+ * @throws PortTakenError when a port is in use; OperatorError when a certificate cannot be used, a
+ *   scope of auth.certificates is unknown, or everybody could move money
  */
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const { limits, logger } = options;
@@ -193,6 +194,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const guard = createRpcGuard(limits, logger);
   const { descriptorSet } = options;
   const contract = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSet));
+  assertScopesKnown(auth, contract);
   const services = options.services.map(({ spec }) => spec);
   const descriptors = services.map(({ service }) => service);
   const validation = createValidationInterceptor(contract, descriptors);

@@ -94,7 +94,7 @@ export function createTokenVerifier(
       currentDate: new Date(now()),
       requiredClaims: ["sub", "exp"],
     }).catch((error: unknown) => {
-      throw refusalOf(error);
+      throw refusalOf(error, settings.audience);
     });
     const caller = callerOfClaims(payload, settings);
     const expiresAtMs = (payload.exp ?? 0) * 1_000;
@@ -147,9 +147,15 @@ function scopesOf(claim: unknown): string[] {
   return Array.isArray(claim) ? claim.filter((one) => typeof one === "string") : [];
 }
 
-function refusalOf(error: unknown): unknown {
+/** Claims are looked at once the signature is good: who is told of them has a token of the issuer. */
+function refusalOf(error: unknown, audience: string): unknown {
   if (error instanceof errors.JWTExpired) return new TokenRefused("it has expired");
   if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.claim === "aud") {
+      return new TokenRefused(
+        `it is for another audience; its claim "aud" must have "${audience}"`,
+      );
+    }
     return new TokenRefused(`its claim "${error.claim}" is not what it must be`);
   }
   if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported) {

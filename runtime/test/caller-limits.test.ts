@@ -68,7 +68,7 @@ describe.each(waysIn)("%s", (wayIn) => {
     await Promise.all([call("alice"), call("alice"), call("alice")]);
     const delayMs = expectLimited(
       await failureOf(call("alice")),
-      "Too many calls: at most 2 a second",
+      "Too many calls: at most 2 a second (the operator sets limits.caller_calls_per_second)",
     );
     expect(delayMs).toBeGreaterThan(0);
     expect(delayMs).toBeLessThanOrEqual(500);
@@ -84,7 +84,10 @@ test("a batch counts as its transfers, and one larger than the burst is possible
   const transfers = Array.from({ length: 50 }, () => validTransfer);
   await wallets("gRPC").batchTransfer({ transfers }, as("alice"));
   const refused = await failureOf(wallets("gRPC").getWallet({ walletId }, as("alice")));
-  const delayMs = expectLimited(refused, "Too many calls: at most 1 a second");
+  const delayMs = expectLimited(
+    refused,
+    "Too many calls: at most 1 a second (the operator sets limits.caller_calls_per_second)",
+  );
   expect(delayMs).toBeGreaterThan(48_000);
   expect(delayMs).toBeLessThanOrEqual(49_000);
 });
@@ -102,7 +105,12 @@ test("a transaction counts as its legs, a page as one call more for eight rows",
   await wallets("gRPC").listWallets({ pageSize: 80 }, as("bob"));
   const delayOf = async (name: string): Promise<number> => {
     const error = await failureOf(wallets("gRPC").getWallet({ walletId }, as(name)));
-    return Math.ceil(expectLimited(error, "Too many calls: at most 1 a second") / 1_000);
+    return Math.ceil(
+      expectLimited(
+        error,
+        "Too many calls: at most 1 a second (the operator sets limits.caller_calls_per_second)",
+      ) / 1_000,
+    );
   };
   expect(await Promise.all([delayOf("alice"), delayOf("bob")])).toEqual([3, 11]);
 });
@@ -167,7 +175,12 @@ test("a caller has so many calls under way at once, and the others have theirs",
   const call = (name: string) => wallets("gRPC").getWallet({ walletId }, as(name));
   const begun = [call("alice"), call("alice"), call("bob")];
   const refused = await failureOf(wallets("gRPC").transfer(validTransfer, as("alice")));
-  expect(expectLimited(refused, "Too many calls at once: at most 2")).toBe(250);
+  expect(
+    expectLimited(
+      refused,
+      "Too many calls at once: at most 2 (the operator sets limits.caller_requests_in_flight_max)",
+    ),
+  ).toBe(250);
   await wallets("gRPC").transfer(validTransfer, as("bob"));
   waiting.resolve();
   await Promise.all(begun);
@@ -193,7 +206,12 @@ test("a caller has so many streams open, and may open another one when one has e
   };
   const first = await open("alice");
   const refused = await failureOf(open("alice"));
-  expect(expectLimited(refused, "Too many open streams: at most 1")).toBe(1_000);
+  expect(
+    expectLimited(
+      refused,
+      "Too many open streams: at most 1 (the operator sets limits.caller_streams_max)",
+    ),
+  ).toBe(1_000);
   const other = await open("bob");
   first.abort();
   await expect.poll(() => open("alice"), { timeout: 5_000 }).toBeInstanceOf(AbortController);

@@ -156,7 +156,7 @@ test("a token that was good is refused from its expiry on, clock skew allowed", 
 });
 
 test.each([
-  ["another audience", { aud: "other" }, '"aud"'],
+  ["another audience", { aud: "other" }, '"aud" must have "pelikuni"'],
   ["another issuer", { iss: "https://elsewhere.example" }, "not trusted"],
   ["an empty subject", { sub: "" }, "sub of at least one"],
   ["a subject beyond 255 characters", { sub: "a".repeat(256) }, "at most 255"],

@@ -3,12 +3,12 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ApiKeyService } from "@pelikuni/gen/auth/v1/api_key_service_pb";
 import { type ApiKeyLookup, createApiKeyLookup } from "@pelikuni/runtime/api-key-lookup";
 import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
+import { knownScopes } from "@pelikuni/runtime/known-scopes";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { type RpcService, rpcService } from "@pelikuni/runtime/rpc-server";
 import type { Logger } from "pino";
 import { findUnrevokedApiKeys } from "./api-key-store.ts";
 import { ensureInitialApiKeys } from "./initial-api-keys.ts";
-import { knownScopes } from "./known-scopes.ts";
 import { apiKeyRpc } from "./rpc/api-key-rpc.ts";
 import { orUnavailable } from "./rpc/reads.ts";
 

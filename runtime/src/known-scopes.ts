@@ -1,0 +1,32 @@
+import { type FileRegistry, getOption } from "@bufbuild/protobuf";
+import { access } from "@pelikuni/gen/auth/v1/authorization_pb";
+import type { AuthConfiguration } from "./auth-configuration.ts";
+import { OperatorError } from "./operator-error.ts";
+
+/** The scopes that a contract's methods ask for, in alphabetical order. */
+export function knownScopes(contract: FileRegistry): readonly string[] {
+  const methods = [...contract].flatMap((desc) => (desc.kind === "service" ? desc.methods : []));
+  const callers = methods.map((method) => getOption(method, access).caller);
+  const scopes = callers.flatMap((caller) => (caller.case === "scope" ? [caller.value] : []));
+  return [...new Set(scopes)].sort((one, other) => (one < other ? -1 : 1));
+}
+
+/**
+ * Makes sure that a scope of a client certificate is none that no method asks for.
+ *
+ * @throws OperatorError
+ */
+export function assertScopesKnown(
+  { certificates }: Pick<AuthConfiguration, "certificates">,
+  contract: FileRegistry,
+): void {
+  const known = knownScopes(contract);
+  for (const { name, scopes } of certificates) {
+    const unknown = scopes.find((scope) => !known.includes(scope));
+    if (unknown === undefined) continue;
+    throw new OperatorError(
+      `auth.certificates gives "${name}" the scope "${unknown}", which there is not; ` +
+        `there are: ${known.join(", ")}`,
+    );
+  }
+}
