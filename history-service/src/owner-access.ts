@@ -1,6 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import { callerOf, ownUserOf } from "@pelikuni/runtime/caller";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
+import { logRefusal } from "@pelikuni/runtime/refusal-log";
 import type { Logger } from "pino";
 import { findOwner } from "./entry-store.ts";
 import { orUnavailable, refusalError } from "./history-errors.ts";
@@ -41,10 +42,7 @@ export function createOwnerAccess(pool: DatabaseClient, logger: Logger): OwnerAc
 
   function noteRefusal(context: HandlerContext, asked: object): void {
     if (ownUserOf(context) === undefined) return;
-    const { issuer, subject, client } = callerOf(context);
-    const rpc = `${context.service.typeName}/${context.method.name}`;
-    const who = { rpc, issuer, subject, client };
-    logger.warn({ ...who, ...asked }, "A call was refused: not the caller's own, or not there");
+    logRefusal(logger, context.method, callerOf(context), asked);
   }
 
   return {

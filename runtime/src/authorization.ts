@@ -11,6 +11,7 @@ import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type AccessRule, access } from "@pelikuni/gen/auth/v1/authorization_pb";
 import { type Caller, callerKey, limitToOwn, ownUserOf } from "./caller.ts";
 import type { Logger } from "./logger.ts";
+import { logRefusal } from "./refusal-log.ts";
 import { rpcError } from "./rpc-errors.ts";
 
 /** Knows whose the things are that requests name. */
@@ -65,9 +66,7 @@ export function createAuthorization(
   );
 
   function refuse(method: DescMethod, caller: Caller, why: object, refusal: ConnectError): never {
-    const { issuer, subject, client } = caller;
-    const rpc = nameOf(method);
-    logger.warn({ rpc, issuer, subject, client, ...why }, "A call was refused: it is not allowed");
+    logRefusal(logger, method, caller, why);
     throw refusal;
   }
 

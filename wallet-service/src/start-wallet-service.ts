@@ -84,7 +84,7 @@ export async function startWalletService(options: {
     }
     const { currencies, accounts } = configuration;
     const ownership = createWalletOwnership(engine.readers);
-    const handlers = walletRpc({ ...engine, currencies, accounts, newId: v7, ownership });
+    const handlers = walletRpc({ ...engine, currencies, accounts, newId: v7, ownership, logger });
     const descriptorSet = await readFile(
       fileURLToPath(import.meta.resolve("@pelikuni/gen/descriptors.binpb")),
     );

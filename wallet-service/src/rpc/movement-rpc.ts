@@ -11,6 +11,8 @@ import {
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { Ownership } from "@pelikuni/runtime/authorization";
 import { type Caller, callerOf, ownUserOf } from "@pelikuni/runtime/caller";
+import type { Logger } from "@pelikuni/runtime/logger";
+import { logRefusal } from "@pelikuni/runtime/refusal-log";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import type { Request } from "../command-group.ts";
 import type { CommandFault, CommandOutcome } from "../command-outcome.ts";
@@ -37,11 +39,15 @@ type Handlers = Pick<
 >;
 
 const defaultAccount = "external";
+const walletsLoggedMax = 10;
 // About a millisecond's work.
 const sliceLength = 50;
 
 /** The handlers that move money. */
-export function movementRpc({ run, runAll }: CommandRunner, ownership: Ownership): Handlers {
+export function movementRpc(
+  { run, runAll }: CommandRunner,
+  { ownership, logger }: { readonly ownership: Ownership; readonly logger: Logger },
+): Handlers {
   /** The transfers out of wallets that a caller does not own who is kept to his own. */
   async function foreignOf(
     transfers: readonly TransferRequest[],
@@ -54,7 +60,13 @@ export function movementRpc({ run, runAll }: CommandRunner, ownership: Ownership
         ownership.isOwner("wallet", fromWalletId.toLowerCase(), own),
       ),
     );
-    return new Set(transfers.filter((_, index) => !isOwn[index]));
+    const foreign = transfers.filter((_, index) => !isOwn[index]);
+    if (foreign.length > 0) {
+      const wallets = foreign.slice(0, walletsLoggedMax).map(({ fromWalletId }) => fromWalletId);
+      const asked = { refused: foreign.length, wallets };
+      logRefusal(logger, context.method, callerOf(context), asked);
+    }
+    return new Set(foreign);
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import type { Ownership } from "@pelikuni/runtime/authorization";
+import type { Logger } from "@pelikuni/runtime/logger";
 import type { WalletEngine } from "../wallet-engine.ts";
 import type { WalletServiceConfiguration } from "../wallet-service-configuration.ts";
 import { createCommandRunner } from "./command-runner.ts";
@@ -17,6 +18,7 @@ export interface WalletRpcParts extends WalletEngine {
   /** Makes the id of a new wallet or hold: a UUIDv7, later ones greater. */
   readonly newId: () => string;
   readonly ownership: Ownership;
+  readonly logger: Logger;
 }
 
 /** The handlers of WalletService. Requests have passed the contract's rules when they get here. */
@@ -24,7 +26,7 @@ export function walletRpc(parts: WalletRpcParts): ServiceImpl<typeof WalletServi
   const runner = createCommandRunner(parts.groupCommit);
   return {
     ...walletLifeRpc(parts, runner),
-    ...movementRpc(runner, parts.ownership),
+    ...movementRpc(runner, parts),
     ...holdRpc(parts, runner),
     ...eventRpc(parts),
   };
