@@ -191,6 +191,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const { auth, ownership } = options.access;
   assertNotExposed(auth, [options.grpc.host, options.http.host]);
   if (isOpen(auth)) logger.info("Nobody is asked who he is: only this machine reaches the ports");
+  warnOfUnasked(options);
   const guard = createRpcGuard(limits, logger);
   const { descriptorSet } = options;
   const contract = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSet));
@@ -249,6 +250,14 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
       authentication[Symbol.dispose]();
     },
   };
+}
+
+function warnOfUnasked({ access, grpc, http, logger }: RpcServerOptions): void {
+  const asks = [grpc, http].some(({ tls }) => tls && tls.client_certificates !== "none");
+  if (asks || access.auth.certificates.length === 0) return;
+  logger.warn(
+    "No port here asks for the certificates of auth.certificates: set client_certificates",
+  );
 }
 
 async function stop(guard: RpcGuard, ports: readonly Port[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type OwnPostgres, startOwnPostgres } from "@pelikuni/e2e/own-postgres";
@@ -13,6 +14,7 @@ import type { ClientTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
 import { prepareSchema } from "../src/migrations.ts";
 import { OperatorError } from "../src/operator-error.ts";
+import { listen } from "../src/port.ts";
 import { createDatabaseClient } from "../src/postgres.ts";
 
 const directory = mkdtempSync(path.join(tmpdir(), "pelikuni-postgres-tls-"));
@@ -207,6 +209,24 @@ describe("settings that contradict each other or promise nothing", () => {
     await expect(told).rejects.toThrow(reason);
     await expect(told).rejects.not.toThrow(/s3cret/);
   });
+});
+
+test("a server that does not speak TLS is told nothing", async () => {
+  const heard: Buffer[] = [];
+  await using server = createServer((socket) => {
+    // "N": it does not.
+    socket.once("data", () => socket.write("N"));
+    socket.on("data", (bytes) => heard.push(bytes));
+    socket.on("error", () => undefined);
+  });
+  const port = await listen(server, "127.0.0.1", 0);
+  const told = failure({
+    url: `postgres://app:s3cret@127.0.0.1:${port}/wallet?sslmode=require`,
+    tls: trusting(files.ca_file),
+  });
+  await expect.poll(() => heard.length).toBeGreaterThanOrEqual(2);
+  for (const bytes of heard) expect(bytes.toString("latin1")).not.toMatch(/app|wallet|s3cret/);
+  expect(await told).toMatch(/cannot be reached|did not answer|lost/);
 });
 
 test("nothing that was logged holds a password", () => {
