@@ -1,6 +1,7 @@
 import os from "node:os";
 import { parseArgs } from "node:util";
 import { createLogger } from "@pelikuni/runtime/logger";
+import { measureAuth } from "./auth-part.ts";
 import { type BenchBed, createBenchBed } from "./bench-bed.ts";
 import { measureEngine } from "./engine-part.ts";
 import { measureFlood } from "./flood-part.ts";
@@ -20,6 +21,7 @@ const partsByName: ReadonlyMap<string, (options: PartOptions) => Promise<PartRes
   ["relay", measureRelay],
   ["history", measureHistory],
   ["outage", measureOutage],
+  ["auth", measureAuth],
   ["flood", measureFlood],
 ]);
 

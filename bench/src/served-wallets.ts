@@ -52,7 +52,10 @@ export async function createServedWallets(
   });
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const calls = { client: createClient(WalletService, transport), options: { headers } };
-  const ids = await Promise.all(Array.from({ length: walletCount }, () => createWallet(calls)));
+  // The first call waits until the service has fetched its issuer's keys.
+  const first = await createWallet(calls);
+  const others = Array.from({ length: walletCount - 1 }, () => createWallet(calls));
+  const ids = [first, ...(await Promise.all(others))];
   const before = await readTotals(calls);
   let acknowledged = 0;
   return {

@@ -61,8 +61,11 @@ export const rpcLimitsSchema = z
     caller_requests_in_flight_max: count(1_024),
     /** Of streams_open_max, what one caller may have. */
     caller_streams_max: count(250),
-    /** gRPC: calls that one connection may have open at once; more wait at the client. */
-    streams_per_connection_max: count(1_000),
+    /**
+     * gRPC: calls that one connection may have open at once; more wait at the client. A gateway has
+     * one for all its callers: what is in flight, and refusals that are held back.
+     */
+    streams_per_connection_max: count(8_192),
     /** gRPC: milliseconds after which a connection without calls is closed. */
     connection_idle_ms: duration(300_000),
     /** gRPC: milliseconds of silence after which the peer is asked whether it lives. */
