@@ -160,6 +160,14 @@ test("a history-service that is refused blames no caller for it, and its log say
     "WALLET_SERVICE_UNAVAILABLE",
   ]);
   expect(bed.logged.join("")).toContain("could not be asked about API keys");
+  const broken = () => bed.logged.filter((line) => line.includes("broke off"));
+  // It tries again ever more rarely, and says so once.
+  await expect
+    .poll(() => broken().some((line) => line.includes('"failures":3')), { timeout: 20_000 })
+    .toBe(true);
+  const warnings = broken().filter((line) => line.includes('"level":"warn"'));
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toContain("history_service.wallet_service_credentials");
 });
 
 test("history takes in events with tokens of an OpenID provider, also while that one is away", async () => {

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { pause } from "@pelikuni/runtime/pause";
 import type { Logger } from "pino";
 import { IngestionStopped } from "./event-store.ts";
@@ -23,6 +24,8 @@ export interface EventSourceOptions {
   readonly random: () => number;
 }
 
+const credentialsHint =
+  " Who this service is to the wallet-service: history_service.wallet_service_credentials.";
 const backoffMinMs = 100;
 const backoffMaxMs = 5_000;
 
@@ -48,7 +51,11 @@ export function startEventSource(options: EventSourceOptions): AsyncDisposable {
     }
     // The rest of an outage, which may take hours, is told in the debug log alone.
     const level = outageTold ? "debug" : "warn";
-    logger[level]({ error, failures }, "The source of events broke off; it is opened again.");
+    const hint = isRefusal(error) ? credentialsHint : "";
+    logger[level](
+      { error, failures },
+      `The source of events broke off; it is opened again.${hint}`,
+    );
     outageTold = true;
   }
 
@@ -77,4 +84,10 @@ export function startEventSource(options: EventSourceOptions): AsyncDisposable {
       await running;
     },
   };
+}
+
+/** Whether the wallet-service does not know this service, or does not let it. */
+function isRefusal(error: unknown): boolean {
+  const refusals = [Code.Unauthenticated, Code.PermissionDenied];
+  return error instanceof ConnectError && refusals.includes(error.code);
 }

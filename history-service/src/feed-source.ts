@@ -47,7 +47,10 @@ export async function readFeed(
     for (;;) {
       const messages = await queue.take(eventsPerBatchMax);
       // While one batch is stored, the next one is decoded.
-      const next = ingestion.ingest(messages).then(onProgress);
+      const next = ingestion.ingest(messages).then(() => {
+        // A feed that ends or fails at once leaves nothing.
+        if (messages.length > 0) onProgress();
+      });
       // A failure must be noticed although no further event may come for long.
       next.catch(queue.close);
       await storing;
