@@ -1,5 +1,5 @@
 import type { PeerCertificate } from "node:tls";
-import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescMethod, type Message, toBinary } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, ServiceImplSpec } from "@connectrpc/connect";
 import type {
   handleServerStreamingCall,
@@ -12,6 +12,7 @@ import type {
 import type { Logger } from "pino";
 import { authorizationIn, type GrpcAdmission, peerOf } from "./grpc-admission.ts";
 import { headersOf, metadataOf, statusOfError } from "./grpc-js-status.ts";
+import { decodeMessage } from "./message-decoding.ts";
 import {
   allowedMs,
   callCanceled,
@@ -19,7 +20,7 @@ import {
   deadlineExceeded,
   RpcCall,
 } from "./rpc-call.ts";
-import { malformedMessage, messageTooLarge } from "./rpc-errors.ts";
+import { messageTooLarge } from "./rpc-errors.ts";
 import { answerOfFault } from "./rpc-fault.ts";
 import {
   type ServerStreamSpec,
@@ -214,11 +215,7 @@ function beginCall(
 
 function decodeRequest(method: DescMethod, bytes: Buffer, messageBytesMax: number): Message {
   if (bytes.byteLength > messageBytesMax) throw messageTooLarge(messageBytesMax);
-  try {
-    return fromBinary(method.input, bytes);
-  } catch (fault) {
-    throw malformedMessage(method.input, fault);
-  }
+  return decodeMessage(method.input, bytes);
 }
 
 function encode(method: DescMethod, message: Message): Buffer {

@@ -1,10 +1,10 @@
-import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { type DescMethod, fromBinary } from "@bufbuild/protobuf";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { malformedMessage, messageTooLarge } from "./rpc-errors.ts";
+import { checkJson, decodeMessage } from "./message-decoding.ts";
+import { messageTooLarge } from "./rpc-errors.ts";
 
 // A byte of flags and four of length stand before each message of a stream and of gRPC-Web.
 const envelopeBytes = 5;
@@ -34,8 +34,8 @@ export async function readBody(
   }
   const whole =
     body.length >= envelopeBytes && body.readUInt32BE(1) === body.length - envelopeBytes;
-  // What is no envelope, Connect refuses itself.
-  if (!whole) return body;
+  // Connect would inflate and decode the first of several before it notices the second.
+  if (!whole) throw new ConnectError("The body is not one enveloped message", Code.InvalidArgument);
   const content = body.subarray(envelopeBytes);
   const message =
     body[0] === compressedFlag ? await inflateMessage(content, messageBytesMax) : content;
@@ -82,13 +82,6 @@ async function inflateMessage(
 }
 
 function checkMessage(bytes: Buffer, contentType: string, method: DescMethod): void {
-  if (/[/+]json\b/i.test(contentType)) {
-    if (!isUtf8(bytes)) throw malformedMessage(method.input, "the JSON is not UTF-8");
-    return;
-  }
-  try {
-    fromBinary(method.input, bytes);
-  } catch (fault) {
-    throw malformedMessage(method.input, fault);
-  }
+  if (/[/+]json\b/i.test(contentType)) checkJson(method.input, bytes);
+  else decodeMessage(method.input, bytes);
 }

@@ -118,6 +118,7 @@ function rpcListener(options: HttpPortOptions): Listener {
     grpc: false,
     interceptors: [answerAtDeadline, ...options.interceptors],
     acceptCompression: [compressionGzip],
+    readMaxBytes: options.messageBytesMax,
     // An answer may hold error details (google.protobuf.Any), which JSON can only spell out when it
     // knows their types.
     jsonOptions: { registry: createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema) },

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import { type DescMethod, fromBinary } from "@bufbuild/protobuf";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { readBody } from "./http-body.ts";
+import { decodeMessage } from "./message-decoding.ts";
 import { allowedMs, type DeadlineLimits } from "./rpc-call.ts";
 
 /** How much and for how long a request may ask. */
@@ -56,10 +57,14 @@ async function* once<T>(value: Promise<T>): AsyncGenerator<T> {
 
 // Connect answers INTERNAL where the message in a query cannot be decoded.
 function checkQuery(query: URLSearchParams, { input }: DescMethod): void {
+  // What fits into a query could be megabytes.
+  if ((query.get("compression") ?? "identity") !== "identity") {
+    throw new ConnectError("A query's message must not be compressed", Code.InvalidArgument);
+  }
   const message = query.get("message") ?? "";
   try {
     const bytes = query.get("base64") === "1" ? base64Decode(message) : Buffer.from(message);
-    if (query.get("encoding") === "proto" && !query.has("compression")) fromBinary(input, bytes);
+    if (query.get("encoding") === "proto") decodeMessage(input, bytes);
   } catch {
     const what = `The query's message is not a ${input.typeName} in base64`;
     throw new ConnectError(what, Code.InvalidArgument);

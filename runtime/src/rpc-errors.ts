@@ -100,6 +100,23 @@ export function messageTooLarge(messageBytesMax: number): ConnectError {
   });
 }
 
+/** Most fields that a request may have, each item of a list counting as one. */
+export const requestFieldsMax = 5_000;
+
+/** Most fields within one of them, however deep; a transfer of a batch has 26 at most. */
+export const innerFieldsMax = 200;
+
+/** Why a message is refused that would take long to decode and to check. */
+export function tooManyFields(): ConnectError {
+  return rpcError({
+    code: Code.ResourceExhausted,
+    reason: "MESSAGE_TOO_LARGE",
+    message:
+      `The message has more than ${requestFieldsMax} fields and items, ` +
+      `or more than ${innerFieldsMax} within one of them`,
+  });
+}
+
 /** Why bytes are refused that cannot be decoded as the message of a method. */
 export function malformedMessage(schema: DescMessage, fault: unknown): ConnectError {
   const why = fault instanceof Error ? fault.message : String(fault);

@@ -128,6 +128,16 @@ describe("Connect", () => {
     expect(await response.json()).toMatchObject({ code: "invalid_argument" });
   });
 
+  test("the query of a GET is not inflated", async () => {
+    const message = gzipSync(Buffer.alloc(1_000_000)).toString("base64url");
+    const query = `?connect=v1&encoding=proto&compression=gzip&base64=1&message=${message}`;
+    const response = await fetch(running.url(getWallet + query));
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      message: "A query's message must not be compressed",
+    });
+  });
+
   test("an unknown path is unimplemented, another verb or content type is refused", async () => {
     const unknown = await fetch(running.url("/nothing"));
     expect(unknown.status).toBe(404);
@@ -145,6 +155,19 @@ describe("Connect", () => {
     const large = `POST / HTTP/1.1\r\nHost: a\r\nX-Large: ${"a".repeat(20_000)}\r\n\r\n`;
     expect(await rawRequest(large)).toMatch(/^HTTP\/1\.1 431/);
     expect((await post(json, Buffer.from("{}"))).status).toBe(400);
+  });
+});
+
+describe("gRPC-Web", () => {
+  test("a message with something behind it is not inflated", async () => {
+    const bomb = gzipSync(Buffer.alloc(1_000_000));
+    const head = Buffer.alloc(5, 1);
+    head.writeUInt32BE(bomb.length, 1);
+    const headers = { "content-type": "application/grpc-web+proto", "grpc-encoding": "gzip" };
+    const response = await post(headers, Buffer.concat([head, bomb, Buffer.of(0)]));
+    const text = decodeURIComponent(await response.text());
+    expect(text).toContain("The body is not one enveloped message");
+    expect(text).toContain(`grpc-status: ${Code.InvalidArgument}`);
   });
 });
 
