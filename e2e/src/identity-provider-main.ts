@@ -11,6 +11,7 @@ import {
 // The OpenID provider in a process of its own: it takes its settings from its parent, and new ones
 // at any time, whereupon it serves those from the next request on.
 const tokenLifeSeconds = 3_600;
+const keepAliveMs = 600_000;
 
 let serve: RequestListener | undefined;
 
@@ -26,6 +27,8 @@ process.once("disconnect", () => process.exit());
 
 async function listen(port: number): Promise<void> {
   const server = createServer((request, response) => serve?.(request, response));
+  // A test on a busy machine must not send on a connection that is just being closed.
+  server.keepAliveTimeout = keepAliveMs;
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
 }
