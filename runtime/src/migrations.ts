@@ -239,7 +239,7 @@ function asMigrationError(error: unknown): unknown {
   const busy = failure.code === "55P03" ? " (another process holds the lock; try again)" : "";
   return new MigrationError(
     `The schema could not be prepared: ${failure.message} (${failure.code})${busy}. ` +
-      "Look at database.url and database.migration_url.",
+      "Look at database.url, database.migration_url and database.tls.",
     { cause: error },
   );
 }

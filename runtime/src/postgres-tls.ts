@@ -13,6 +13,7 @@ export interface DatabaseAddress {
 
 const notEncrypted: ClientTls = { enabled: false };
 const section = "database.tls";
+const urls = "A database URL (database.url, database.migration_url, or the import's)";
 
 /**
  * What the driver is told of TLS. Where there is any, the server's certificate has to be of a known
@@ -41,17 +42,17 @@ function isEncrypted(url: string, enabled: boolean): boolean {
     query.has(name),
   );
   if (file !== undefined) {
-    throw new OperatorError(`A database URL has ${file}, which is set by ${section} instead`);
+    throw new OperatorError(`${urls} has ${file}, which is set by ${section} instead`);
   }
   const mode = query.getAll("sslmode").at(-1);
   if (mode === undefined) return enabled;
   if (["require", "verify-ca", "verify-full"].includes(mode)) return true;
   if (mode !== "disable") {
     const instead = "give verify-full, or disable for a connection that is not encrypted";
-    throw new OperatorError(`A database URL has an sslmode that promises nothing: ${instead}`);
+    throw new OperatorError(`${urls} has an sslmode that promises nothing: ${instead}`);
   }
   if (!enabled) return false;
-  throw new OperatorError(`A database URL says sslmode=disable, and ${section}.enabled is true`);
+  throw new OperatorError(`${urls} says sslmode=disable, and ${section}.enabled is true`);
 }
 
 /** The hosts that a URL names; the driver takes several. */

@@ -3,13 +3,14 @@ import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
 import { shownPrefix } from "./api-key-secret.ts";
-import { findApiKeyBySecret, insertApiKey } from "./api-key-store.ts";
+import { findApiKeyBySecret, insertApiKey, listApiKeys } from "./api-key-store.ts";
 
 const historyScopes = ["history:read", "api_keys:check"];
 
 /**
  * Makes sure that the keys exist whose secrets the configuration gives: otherwise nobody could create
- * the first one. Any number of replicas may do so at once. One that was revoked stays so.
+ * the first one. Any number of replicas may do so at once. One that was revoked stays so. Where only
+ * keys are accepted and there is none, a warning says so.
  *
  * @param options.scopes all that there are
  */
@@ -48,4 +49,8 @@ export async function ensureInitialApiKeys(options: {
     if (found?.revokeTimeMs === undefined) continue;
     logger.warn({ apiKeyId: found.id, owner }, `auth.${name} was revoked: take it out.`);
   }
+  if (!auth.api_keys || auth.issuers.length > 0 || auth.certificates.length > 0) return;
+  const [any] = await pool.read((sql) => listApiKeys(sql, { limit: 1 }));
+  if (any !== undefined) return;
+  logger.warn("Nobody can call: there is no API key. APP__AUTH__INITIAL_API_KEY gives the first.");
 }

@@ -111,3 +111,9 @@ test("an initial key is made once by any number of replicas, and not again after
   expect(refused).toMatchObject({ code: Code.Unauthenticated });
   expect(restarted.logged.join("")).toContain("auth.initial_api_key was revoked: take it out.");
 });
+
+test("a service whom nobody can call says what to set", async () => {
+  await using closed = await startApiKeyBed({ auth: { initial_api_key: undefined } });
+  expect(closed.logged.join("")).toContain("APP__AUTH__INITIAL_API_KEY gives the first.");
+  expect(bed.logged.join("")).not.toContain("Nobody can call");
+});
