@@ -198,5 +198,6 @@ test("reconcile and verify-journal say who they are by the section commands", as
     expect(asked, asked.output).toMatchObject({ code: 0 });
     const refused = await runHistoryCommand(command, address);
     expect(refused).toMatchObject({ code: 2, output: expect.stringContaining("unauthenticated") });
+    expect(refused.output).toContain("APP__COMMANDS__API_KEY");
   }
 });

@@ -40,6 +40,9 @@ beforeAll(async () => {
   app.get("/behind", () => {
     throw rpcError({ code: Code.Unavailable, reason: "NOT_COMPLETE_YET", message: "Ask again" });
   });
+  app.get("/closed", () => {
+    throw rpcError({ code: Code.Unauthenticated, reason: "UNAUTHENTICATED", message: "Say who" });
+  });
   app.get("/outage", () => {
     throw new ConnectError("nobody is there", Code.Unavailable);
   });
@@ -70,6 +73,21 @@ async function exchange(bytes: string): Promise<string> {
   socket.write(bytes);
   return text(socket);
 }
+
+test("where an unknown caller's request comes from is logged, and nothing that he sends as his secret", async () => {
+  const headers = { authorization: "Bearer hidden", "x-forwarded-for": "203.0.113.7" };
+  const response = await fetch(`${origin}/closed?token=hidden`, { headers });
+  await expectProblem(response, 401, { reason: "UNAUTHENTICATED" });
+  const line = lines.find((each) => each.includes("nobody known makes it")) ?? "";
+  expect(JSON.parse(line)).toMatchObject({
+    level: "warn",
+    from: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    forwardedFor: "203.0.113.7",
+    method: "GET",
+    route: "/closed",
+  });
+  expect(line).not.toContain("hidden");
+});
 
 test("a JSON body is parsed whatever its charset parameter and unknown fields are", async () => {
   const response = await post('{"name":"é","other":1}', "application/json; charset=utf-8");

@@ -10,6 +10,7 @@ import {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   fastify,
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
@@ -51,8 +52,8 @@ const timeoutCheckIntervalMs = 500;
 const problemType = "application/problem+json; charset=utf-8";
 
 /**
- * Creates the server without routes: whatever goes wrong is answered as problem+json. Only what is
- * the gateway's own fault is logged, and what fails behind it.
+ * Creates the server without routes: whatever goes wrong is answered as problem+json. Logged are its
+ * own faults, what fails behind it, and where requests of unknown callers come from.
  *
  * @param tls left out: the port is not encrypted
  */
@@ -63,6 +64,7 @@ export function createHttpServer(limits: HttpLimits, logger: Logger, tls?: PortT
     const refusal = refusalOfFailure(error);
     if (refusal !== undefined) {
       if (refusal.status >= 500) logOutage(error, refusal);
+      if (refusal.status === 401) logUnknownCaller(logger, reply.request);
       return sendProblem(reply, refusal);
     }
     logger.error({ error, route: reply.request.routeOptions.url }, "A request failed");
@@ -128,6 +130,7 @@ function sendProblem(reply: FastifyReply, refusal: RestRefusal): FastifyReply {
 }
 
 const outageWarningIntervalMs = 1_000;
+const forwardedForLengthMax = 200;
 
 /** During an outage every request fails; one line a second tells as much as all. */
 function outageLogger(logger: Logger): (error: unknown, refusal: RestRefusal) => void {
@@ -143,6 +146,18 @@ function outageLogger(logger: Logger): (error: unknown, refusal: RestRefusal) =>
     nextAtMs = performance.now() + outageWarningIntervalMs;
     logger.warn(cause, "A service behind the gateway does not do its work");
   };
+}
+
+/** The services see the gateway's address alone, and know nobody to blame. */
+function logUnknownCaller(
+  logger: Logger,
+  { method, routeOptions, socket, headers }: FastifyRequest,
+) {
+  const from = `${socket.remoteAddress}:${socket.remotePort}`;
+  // Whoever sends it may have made it up.
+  const forwardedFor = String(headers["x-forwarded-for"] ?? "").slice(0, forwardedForLengthMax);
+  const request = { from, forwardedFor, method, route: routeOptions.url };
+  logger.warn(request, "A request was refused: nobody known makes it");
 }
 
 function acceptJsonAlone(app: RestServer): void {

@@ -1,4 +1,4 @@
-import { type Client, ConnectError, createClient } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
 import { callCredentialsSchema, withCredentials } from "@pelikuni/runtime/call-credentials";
 import { clientTlsSchema, openClientTls } from "@pelikuni/runtime/certificates";
@@ -13,6 +13,13 @@ const messageBytesMax = 4 * 1024 * 1024;
 const deadlineDefaultMs = 10_000;
 // What goes wrong is told in the end.
 const logger = createLogger("command", { level: "silent", format: "json" });
+
+const whoAsks = " (APP__COMMANDS__API_KEY says who asks; docs/SECURITY.md, Service to service)";
+const hints: ReadonlyMap<Code, string> = new Map([
+  [Code.Unauthenticated, whoAsks],
+  [Code.PermissionDenied, whoAsks],
+  [Code.Unavailable, " (where its port speaks TLS: commands.tls)"],
+]);
 
 /** The section `history_service`; a command needs no database of its own. */
 const serviceSchema = historyServiceSchema.extend({
@@ -65,7 +72,8 @@ async function askAt(address: string, ask: HistoryQuestion["ask"]): Promise<bool
   try {
     return await ask(createClient(HistoryService, authorized), tell);
   } catch (error) {
-    const reason = ConnectError.from(error).message;
-    throw new OperatorError(`the history-service at ${address} gave no answer: ${reason}`);
+    const { code, message } = ConnectError.from(error);
+    const hint = hints.get(code) ?? "";
+    throw new OperatorError(`the history-service at ${address} gave no answer: ${message}${hint}`);
   }
 }
