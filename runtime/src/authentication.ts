@@ -1,6 +1,7 @@
 import {
   Code,
   ConnectError,
+  createContextKey,
   type Interceptor,
   type StreamRequest,
   type StreamResponse,
@@ -64,6 +65,11 @@ export const keysUnavailableReason = "AUTHENTICATION_UNAVAILABLE";
 /** What an API key begins with; no JSON Web Token does. */
 export const apiKeyPrefix = "pelikuni_";
 
+/** Who makes a call, where its port has asked already, before it read the call's body. */
+export const arrivingCallerKey = createContextKey<Promise<Caller> | undefined>(undefined, {
+  description: "who makes the call that arrives",
+});
+
 const streamRecheckMs = 30_000;
 const retryDelayMs = 1_000;
 
@@ -125,7 +131,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     if (given !== undefined && peer === peerKey.defaultValue) return await next(request);
     const rpc = `${request.service.typeName}/${request.method.name}`;
     const credentials = { rpc, authorization: authorizationOf(request), peer };
-    if (given === undefined) contextValues.set(callerKey, await identify(credentials));
+    if (given === undefined) {
+      const arriving = contextValues.get(arrivingCallerKey);
+      contextValues.set(callerKey, await (arriving ?? identify(credentials)));
+    }
     if (!request.stream || open) return await next(request);
     return await superviseStream(next, request, () => identify(credentials), logger);
   };

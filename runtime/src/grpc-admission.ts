@@ -7,11 +7,11 @@ import {
   type ServerInterceptor,
   ServerListenerBuilder,
 } from "@grpc/grpc-js";
-import type { Authentication } from "./authentication.ts";
+import type { Credentials } from "./authentication.ts";
 import { type Caller, principalOf } from "./caller.ts";
 import { statusOfError } from "./grpc-js-status.ts";
-import { createGrpcReceptions } from "./grpc-receptions.ts";
 import { namesIn, type Peer } from "./peer.ts";
+import { createReceptions, receptionsMaxOf } from "./receptions.ts";
 
 /** Lets calls in by their headers, before their messages are taken. */
 export interface GrpcAdmission {
@@ -23,9 +23,8 @@ export interface GrpcAdmission {
 /** What the parts of a call's metadata and connection say that its port lets in. */
 type CallStart = Pick<ServerInterceptingCallInterface, "getAuthContext" | "getPeer">;
 
-// grpc-js keeps the bytes of a message until it is whole: so many of one caller are taken at once, and
-// of those who need not say who they are, for health and reflection. The others wait at their clients.
-const receptionsPerCallerMax = 64;
+// grpc-js keeps the bytes of a message until it is whole: so many are taken at once of those who need not
+// say who they are, for health and reflection. The others wait at their clients.
 const anonymousReceptionsMax = 16;
 const anonymous = "anonymous";
 
@@ -33,17 +32,16 @@ const anonymous = "anonymous";
  * Creates it. Without it whoever reaches the port could fill the memory with messages that never end.
  *
  * @param options.asksWho whether a method asks who calls: health and reflection do not
- * @param options.refuse what becomes of a refusal: it rejects, now or in a moment
+ * @param options.identify who makes a call; rejects with a ConnectError when he is refused
  */
 export function createGrpcAdmission(options: {
-  readonly authentication: Pick<Authentication, "identify">;
+  readonly identify: (credentials: Credentials) => Promise<Caller>;
   readonly asksWho: (path: string) => boolean;
-  readonly refuse: (error: ConnectError) => Promise<never>;
   /** Milliseconds within which a message must have arrived whole. */
   readonly grpcRequestTimeoutMs: number;
 }): GrpcAdmission {
   const { grpcRequestTimeoutMs: withinMs } = options;
-  const receptions = createGrpcReceptions();
+  const receptions = createReceptions();
   const callers = new WeakMap<Metadata, Caller>();
 
   /** @returns whose the call is, and how many of his are taken at once */
@@ -54,15 +52,10 @@ export function createGrpcAdmission(options: {
   ): Promise<{ readonly principal: string; readonly most: number }> {
     if (!options.asksWho(path)) return { principal: anonymous, most: anonymousReceptionsMax };
     const credentials = { authorization: authorizationIn(metadata), peer: peerOf(call) };
-    const caller = await options.authentication
-      .identify({ rpc: path.slice(1), ...credentials })
-      .catch((error: unknown) => options.refuse(ConnectError.from(error, Code.Internal)));
+    const caller = await options.identify({ rpc: path.slice(1), ...credentials });
     callers.set(metadata, caller);
     const principal = principalOf(caller);
-    return {
-      principal,
-      most: principal === "" ? Number.POSITIVE_INFINITY : receptionsPerCallerMax,
-    };
+    return { principal, most: receptionsMaxOf(principal) };
   }
 
   const interceptor: ServerInterceptor = ({ path, requestStream }, call) => {

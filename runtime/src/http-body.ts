@@ -62,7 +62,9 @@ function readAll(
     });
     request.once("end", () => resolve(Buffer.concat(chunks)));
     request.once("error", reject);
-    request.once("close", () => reject(new ConnectError("The request broke off", Code.Aborted)));
+    const breakOff = (): void => reject(new ConnectError("The request broke off", Code.Aborted));
+    request.once("close", breakOff);
+    if (request.destroyed) breakOff();
   });
 }
 

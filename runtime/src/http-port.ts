@@ -16,10 +16,14 @@ import {
   RetryInfoSchema,
 } from "@pelikuni/gen/google/rpc/error_details_pb";
 import type { Logger } from "pino";
+import { arrivingCallerKey, type Credentials } from "./authentication.ts";
+import { type Caller, principalOf } from "./caller.ts";
+import { readBody } from "./http-body.ts";
 import { answerCors } from "./http-cors.ts";
 import { universalRequest } from "./http-request.ts";
 import { peerKey, peerNamesOfSocket } from "./peer.ts";
 import { listen, trackConnections } from "./port.ts";
+import { createReceptions, type Receptions, receptionsMaxOf } from "./receptions.ts";
 import type { DeadlineLimits } from "./rpc-call.ts";
 import { dataHeaders } from "./security-headers.ts";
 import type { PortTls } from "./tls-port.ts";
@@ -33,6 +37,8 @@ export interface HttpPortOptions extends DeadlineLimits {
   readonly tls: PortTls | undefined;
   /** Origins whose pages may call from a browser, for example "https://console.example.com". */
   readonly corsOrigins: readonly string[];
+  /** Who makes a call; rejects with a ConnectError when he is refused. */
+  readonly identify: (credentials: Credentials) => Promise<Caller>;
   readonly routes: (router: ConnectRouter) => void;
   /** The outermost first. */
   readonly interceptors: readonly Interceptor[];
@@ -126,6 +132,7 @@ function rpcListener(options: HttpPortOptions): Listener {
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const headers = Object.entries(dataHeaders(options.tls !== undefined));
+  const receptions = createReceptions();
   return (request, response) => {
     for (const [name, value] of headers) response.setHeader(name, value);
     if (answerCors(request, response, options.corsOrigins)) return;
@@ -135,7 +142,7 @@ function rpcListener(options: HttpPortOptions): Listener {
       answerJson(response, 404, "unimplemented", "There is no such method");
       return;
     }
-    answer(handler, request, response, options).catch((fault) => {
+    answer(handler, request, response, options, receptions).catch((fault) => {
       const why = fault instanceof ConnectError ? fault.rawMessage : "The request is malformed";
       if (!(fault instanceof ConnectError)) options.logger.warn({ error: fault, path }, why);
       if (response.headersSent) response.destroy();
@@ -144,21 +151,40 @@ function rpcListener(options: HttpPortOptions): Listener {
   };
 }
 
+/** @param receptions of this port */
 async function answer(
   handler: UniversalHandler,
   request: IncomingMessage,
   response: ServerResponse,
   options: HttpPortOptions,
+  receptions: Receptions,
 ): Promise<void> {
+  const { method } = handler;
   const controller = new AbortController();
   response.once("close", () => controller.abort());
-  const rpcRequest = universalRequest(request, controller.signal, handler.method, options);
   const contextValues = createContextValues();
   const { socket } = request;
-  contextValues.set(peerKey, {
+  const peer = {
     names: () => peerNamesOfSocket(socket),
     address: () => `${socket.remoteAddress}:${socket.remotePort}`,
+  };
+  const rpc = `${method.parent.typeName}/${method.name}`;
+  const authorization = request.headersDistinct.authorization?.join(", ");
+  const caller = options.identify({ rpc, authorization, peer });
+  contextValues.set(peerKey, peer);
+  contextValues.set(arrivingCallerKey, caller);
+  // Whoever is nobody would otherwise fill the memory, and have his messages inflated and decoded.
+  const body = caller.then(async (known) => {
+    const principal = principalOf(known);
+    let end = (): void => undefined;
+    await new Promise<void>((take) => {
+      end = receptions.begin(principal, take, receptionsMaxOf(principal));
+    });
+    return await readBody(request, method, options.messageBytesMax).finally(end);
   });
+  // The request may be refused without a look at its body.
+  body.catch(() => undefined);
+  const rpcRequest = universalRequest(request, controller.signal, method, options, body);
   const result = await handler({ ...rpcRequest, contextValues });
   universalResponseToNodeResponse(result, response).catch(() => response.destroy());
 }

@@ -3,14 +3,8 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { readBody } from "./http-body.ts";
 import { decodeMessage } from "./message-decoding.ts";
 import { allowedMs, type DeadlineLimits } from "./rpc-call.ts";
-
-/** How much and for how long a request may ask. */
-export interface HttpRequestLimits extends DeadlineLimits {
-  readonly messageBytesMax: number;
-}
 
 const timeoutUnitMs = new Map([
   ["H", 3_600_000],
@@ -31,7 +25,8 @@ export function universalRequest(
   request: IncomingMessage,
   signal: AbortSignal,
   method: DescMethod,
-  limits: HttpRequestLimits,
+  limits: DeadlineLimits,
+  body: Promise<Uint8Array<ArrayBuffer>>,
 ): UniversalServerRequest {
   const { method: verb = "", url: path = "/", httpVersion } = request;
   // The host is the caller's text and nobody's business here; with it, the URL could be none.
@@ -45,10 +40,7 @@ export function universalRequest(
   // The body is inflated, and as long as it is.
   header.delete("content-length");
   if (header.get("content-encoding") === "gzip") header.delete("content-encoding");
-  const bytes = readBody(request, method, limits.messageBytesMax);
-  // Connect may refuse the request without reading its body.
-  bytes.catch(() => undefined);
-  return { httpVersion, method: verb, url: url.toString(), header, signal, body: once(bytes) };
+  return { httpVersion, method: verb, url: url.toString(), header, signal, body: once(body) };
 }
 
 async function* once<T>(value: Promise<T>): AsyncGenerator<T> {

@@ -1,6 +1,8 @@
 import { createFileRegistry, type DescService, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import {
+  Code,
+  ConnectError,
   type ConnectRouter,
   createServiceImplSpec,
   type ServiceImpl,
@@ -10,9 +12,10 @@ import {
 import type { Logger } from "pino";
 import { z } from "zod";
 import { type AuthConfiguration, assertNotExposed, isOpen } from "./auth-configuration.ts";
-import { createAuthentication, type FindApiKey } from "./authentication.ts";
+import { type Credentials, createAuthentication, type FindApiKey } from "./authentication.ts";
 import { createAuthorization, type Ownership } from "./authorization.ts";
 import { createCallCost } from "./call-cost.ts";
+import type { Caller } from "./caller.ts";
 import { createCallerLimits } from "./caller-limits.ts";
 import type { ServerTls } from "./certificates.ts";
 import { createGrpcAdmission } from "./grpc-admission.ts";
@@ -218,11 +221,14 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     http: preparePortTls(options.http, "http", logger),
   };
   const asking = new Set(descriptors.map(({ typeName }) => typeName));
+  const identify = (credentials: Credentials): Promise<Caller> =>
+    authentication
+      .identify(credentials)
+      .catch((error: unknown) => guard.refuse(ConnectError.from(error, Code.Internal)));
   const admission = createGrpcAdmission({
     ...limits,
-    authentication,
+    identify,
     asksWho: (path) => asking.has(path.split("/", 2)[1] ?? ""),
-    refuse: guard.refuse,
   });
   const grpc = await openGrpcPort({
     ...common,
@@ -238,6 +244,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     ...common,
     ...options.http,
     tls: tls.http,
+    identify,
     routes,
   }).catch((error) => {
     grpc.cut();

@@ -1,5 +1,5 @@
-/** Keeps few calls of each caller at taking their messages, since grpc-js keeps what has arrived. */
-export interface GrpcReceptions {
+/** Keeps few calls of each caller at taking their messages, since what has arrived is kept. */
+export interface Receptions {
   /**
    * Takes a call's message as soon as the caller has fewer others under way.
    *
@@ -10,13 +10,20 @@ export interface GrpcReceptions {
   begin(caller: string, take: () => void, most: number): () => void;
 }
 
+/** How many messages of one caller are taken at once; those of the open caller all. */
+export function receptionsMaxOf(principal: string): number {
+  return principal === "" ? Number.POSITIVE_INFINITY : receptionsPerCallerMax;
+}
+
+const receptionsPerCallerMax = 64;
+
 interface Lane {
   taking: number;
   readonly waiting: Set<() => void>;
 }
 
 /** Creates it with no call under way. */
-export function createGrpcReceptions(): GrpcReceptions {
+export function createReceptions(): Receptions {
   const lanes = new Map<string, Lane>();
 
   function takeNext(caller: string, lane: Lane, most: number): void {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { createGrpcReceptions } from "./grpc-receptions.ts";
+import { createReceptions } from "./receptions.ts";
 
 function begin(most: number) {
-  const receptions = createGrpcReceptions();
+  const receptions = createReceptions();
   const taken: string[] = [];
   return {
     taken,
