@@ -24,9 +24,8 @@ export interface GrpcAdmission {
 type CallStart = Pick<ServerInterceptingCallInterface, "getAuthContext" | "getPeer">;
 
 // grpc-js keeps the bytes of a message until it is whole: so many are taken at once of those who need not
-// say who they are, for health and reflection. The others wait at their clients.
+// say who they are, for health and reflection.
 const anonymousReceptionsMax = 16;
-const anonymous = "anonymous";
 
 /**
  * Creates it. Without it whoever reaches the port could fill the memory with messages that never end.
@@ -44,18 +43,28 @@ export function createGrpcAdmission(options: {
   const receptions = createReceptions();
   const callers = new WeakMap<Metadata, Caller>();
 
-  /** @returns whose the call is, and how many of his are taken at once */
-  async function identify(
+  const anonymous = new Set<() => void>();
+
+  /** The oldest gives way: were it the new one, sixteen without an end would keep all others out. */
+  function beginAnonymous(take: () => void, giveWay: () => void): () => void {
+    const [oldest] = anonymous.size >= anonymousReceptionsMax ? anonymous : [];
+    if (oldest !== undefined) anonymous.delete(oldest);
+    oldest?.();
+    anonymous.add(giveWay);
+    take();
+    return () => void anonymous.delete(giveWay);
+  }
+
+  async function beginKnown(
     path: string,
     call: CallStart,
     metadata: Metadata,
-  ): Promise<{ readonly principal: string; readonly most: number }> {
-    if (!options.asksWho(path)) return { principal: anonymous, most: anonymousReceptionsMax };
+  ): Promise<(take: () => void) => () => void> {
     const credentials = { authorization: authorizationIn(metadata), peer: peerOf(call) };
     const caller = await options.identify({ rpc: path.slice(1), ...credentials });
     callers.set(metadata, caller);
     const principal = principalOf(caller);
-    return { principal, most: receptionsMaxOf(principal) };
+    return (take) => receptions.begin(principal, take, receptionsMaxOf(principal));
   }
 
   const interceptor: ServerInterceptor = ({ path, requestStream }, call) => {
@@ -63,13 +72,13 @@ export function createGrpcAdmission(options: {
     let endReception = (): void => undefined;
     const receive = async (metadata: Metadata, take: () => void): Promise<void> => {
       try {
-        const { principal, most } = await identify(path, call, metadata);
+        const fail = (error: ConnectError): void => call.sendStatus(statusOfError(error));
+        const begin = options.asksWho(path)
+          ? await beginKnown(path, call, metadata)
+          : (begun: () => void) => beginAnonymous(begun, () => fail(tooManyAnonymous()));
         if (over) return;
-        const timer = setTimeout(
-          () => call.sendStatus(statusOfError(lateMessage(withinMs))),
-          withinMs,
-        );
-        const end = receptions.begin(principal, take, most);
+        const timer = setTimeout(() => fail(lateMessage(withinMs)), withinMs);
+        const end = begin(take);
         endReception = () => {
           clearTimeout(timer);
           end();
@@ -113,6 +122,11 @@ export function peerOf(call: CallStart): Peer {
     },
     address: () => call.getPeer(),
   };
+}
+
+function tooManyAnonymous(): ConnectError {
+  const message = "Too many others have begun calls without an end; nothing was done, call again";
+  return new ConnectError(message, Code.Unavailable);
 }
 
 function lateMessage(withinMs: number): ConnectError {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
-import { Code } from "@connectrpc/connect";
+import { Code, createClient } from "@connectrpc/connect";
+import { Health, HealthCheckResponse_ServingStatus } from "@pelikuni/gen/grpc/health/v1/health_pb";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startTestServer, type TestServer } from "./rpc-test-server.ts";
 
@@ -76,5 +77,19 @@ test("a caller with many unfinished messages does not keep another one waiting",
   const headers = { authorization: "Bearer pelikuni_alice" };
   const answer = await server.wallets("gRPC").getWallet({ walletId }, { headers });
   expect(answer.wallet?.id).toBe(walletId);
+  for (const stream of unfinished) stream.close();
+});
+
+test("calls without an end that nobody has to answer for do not keep out who asks for health", async () => {
+  const health = "/grpc.health.v1.Health/Check";
+  const unfinished = Array.from({ length: 17 }, () => begin(undefined, health));
+  const [oldest] = unfinished;
+  if (oldest === undefined) throw new Error("No call has begun.");
+  expect(await statusOf(oldest)).toMatchObject({ code: Code.Unavailable });
+  const startMs = performance.now();
+  const answer = await createClient(Health, server.transport("gRPC")).check({});
+  expect(answer.status).toBe(HealthCheckResponse_ServingStatus.SERVING);
+  // Before any of them is given up.
+  expect(performance.now() - startMs).toBeLessThan(400);
   for (const stream of unfinished) stream.close();
 });
