@@ -90,8 +90,8 @@ export const closeWallet = {
   operationId: "closeWallet",
   summary: "Close a wallet for good",
   description:
-    "It has to be empty, or its money goes to sweep_to in the same transaction. The answer is the " +
-    "closed wallet.",
+    "It has to be empty, or its money goes to sweep_to in the same transaction, for which the " +
+    "scope transactions:write is needed as well. The answer is the closed wallet.",
   body: exactObject({ sweep_to: Type.Optional(side), ...reason, ...details }, optionalBody),
   response: { 200: walletAnswer, ...refusals },
 };

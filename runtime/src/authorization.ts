@@ -46,6 +46,8 @@ interface Rule {
   readonly scope: string | undefined;
   /** What a user without the scope may reach; undefined: nothing. */
   readonly owner: OwnerRule | undefined;
+  /** What a request needs besides when it has the field. */
+  readonly fields: readonly { readonly field: DescField; readonly scope: string }[];
 }
 
 type OwnerRule =
@@ -75,12 +77,22 @@ export function createAuthorization(
     const caller = contextValues.get(callerKey);
     const rule = rules.get(method);
     if (caller === undefined || rule === undefined) throw new Error(`${method.name} has no rule`);
-    const { scope, owner } = rule;
-    if (scope === undefined || caller.scopes.has(scope)) return next(request);
-    if (owner === undefined || !caller.isUser) {
+    const { scope, owner, fields } = rule;
+    const hasScope = scope === undefined || caller.scopes.has(scope);
+    if (!hasScope && (owner === undefined || !caller.isUser)) {
       refuse(method, caller, { scope }, scopeMissing(scope));
     }
-    limitToOwn({ values: contextValues }, caller.subject);
+    if (fields.length > 0 && !request.stream) {
+      const message = reflect(method.input, request.message);
+      const lacking = fields.find(
+        (one) => message.isSet(one.field) && !caller.scopes.has(one.scope),
+      );
+      if (lacking !== undefined) {
+        const { scope: needed, field } = lacking;
+        refuse(method, caller, { scope: needed }, scopeMissing(needed, `With ${field.name} this`));
+      }
+    }
+    if (!hasScope) limitToOwn({ values: contextValues }, caller.subject);
     return next(request);
   };
 
@@ -121,16 +133,29 @@ export function createAuthorization(
 
 function ruleOf(method: DescMethod): Rule {
   if (!hasOption(method, access)) throw noRule(method, "has no option pelikuni.auth.v1.access");
-  const { caller, owner }: AccessRule = getOption(method, access);
+  const rule: AccessRule = getOption(method, access);
+  const { caller } = rule;
   if (caller.case === undefined) throw noRule(method, "says neither a scope nor anyone");
-  if (caller.case === "anyone") return { scope: undefined, owner: undefined };
+  if (rule.fields.length > 0 && method.methodKind !== "unary") {
+    throw noRule(method, "has a rule for fields of a stream");
+  }
+  const fields = rule.fields.map(({ field, scope }) => ({ field: fieldOf(method, field), scope }));
+  const scope = caller.case === "anyone" ? undefined : caller.value;
+  return { scope, owner: ownerRuleOf(method, rule), fields };
+}
+
+function ownerRuleOf(method: DescMethod, { caller, owner }: AccessRule): OwnerRule | undefined {
   const object = owner?.object;
-  if (object?.case === undefined) return { scope: caller.value, owner: undefined };
-  if (object.case === "handler") return { scope: caller.value, owner: { kind: "handler" } };
-  const field = method.input.fields.find(({ name }) => name === object.value);
-  if (field === undefined) throw noRule(method, `names no field of its request: ${object.value}`);
+  if (caller.case === "anyone" || object?.case === undefined) return undefined;
+  if (object.case === "handler") return { kind: "handler" };
   const kind = ({ walletId: "wallet", holdId: "hold", userId: "user" } as const)[object.case];
-  return { scope: caller.value, owner: { kind, field } };
+  return { kind, field: fieldOf(method, object.value) };
+}
+
+function fieldOf(method: DescMethod, named: string): DescField {
+  const field = method.input.fields.find(({ name }) => name === named);
+  if (field === undefined) throw noRule(method, `names no field of its request: ${named}`);
+  return field;
 }
 
 function noRule(method: DescMethod, why: string): Error {
@@ -142,11 +167,11 @@ function nameOf(method: DescMethod): string {
 }
 
 /** The refusal of a caller without a scope; RFC 6750, section 3.1. */
-export function scopeMissing(scope: string): ConnectError {
+export function scopeMissing(scope: string, what = "This"): ConnectError {
   const refusal = rpcError({
     code: Code.PermissionDenied,
     reason: permissionDeniedReason,
-    message: `This needs the scope "${scope}"; ask for a token or an API key with it`,
+    message: `${what} needs the scope "${scope}"; ask for a token or an API key with it`,
     metadata: { scope },
   });
   const challenge = `Bearer error="insufficient_scope", scope="${scope}"`;

@@ -6,8 +6,11 @@ import { OperatorError } from "./operator-error.ts";
 /** The scopes that a contract's methods ask for, in alphabetical order. */
 export function knownScopes(contract: FileRegistry): readonly string[] {
   const methods = [...contract].flatMap((desc) => (desc.kind === "service" ? desc.methods : []));
-  const callers = methods.map((method) => getOption(method, access).caller);
-  const scopes = callers.flatMap((caller) => (caller.case === "scope" ? [caller.value] : []));
+  const scopes = methods.flatMap((method) => {
+    const { caller, fields } = getOption(method, access);
+    const ofFields = fields.map(({ scope }) => scope);
+    return caller.case === "scope" ? [caller.value, ...ofFields] : ofFields;
+  });
   return [...new Set(scopes)].sort((one, other) => (one < other ? -1 : 1));
 }
 

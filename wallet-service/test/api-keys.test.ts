@@ -47,6 +47,23 @@ test("the initial key creates others, which may do what their scopes say and not
   }
 });
 
+test("who may close wallets sweeps their money away only with the scope that moves it", async () => {
+  const { wallets: operator } = bed.machine(bed.initialKey);
+  const walletOf = async (userId: string) =>
+    (await operator.createWallet({ userId })).wallet?.id ?? "";
+  const [walletId, thief] = [await walletOf("alice"), await walletOf("thief")];
+  await operator.fundWallet({ walletId, amount: "10" });
+  const sweepTo = { side: { case: "walletId", value: thief } } as const;
+  const { secret: closer } = await bed.create(["wallets:write"]);
+  const refused = await failureOf(bed.machine(closer).wallets.closeWallet({ walletId, sweepTo }));
+  expect(refused).toMatchObject({ code: Code.PermissionDenied });
+  expect(refused.rawMessage).toContain('With sweep_to this needs the scope "transactions:write"');
+  expect(await operator.getWallet({ walletId })).toMatchObject({ wallet: { balance: "10.0000" } });
+  const { secret: mover } = await bed.create(["wallets:write", "transactions:write"]);
+  await bed.machine(mover).wallets.closeWallet({ walletId, sweepTo });
+  await bed.machine(closer).wallets.closeWallet({ walletId: await walletOf("bob") });
+});
+
 test("a key is taken over Connect as well, and nobody without one", async () => {
   const { secret } = await bed.create(["wallets:read"]);
   const url = `http://127.0.0.1:${bed.service.httpPort}/pelikuni.wallet.v1.WalletService/ListWallets`;

@@ -46,6 +46,13 @@ export declare type AccessRule = Message<"pelikuni.auth.v1.AccessRule"> & {
    * @generated from field: pelikuni.auth.v1.OwnerAccess owner = 3;
    */
   owner?: OwnerAccess | undefined;
+
+  /**
+   * What a request needs besides, for fields with which it does more than the method does without them.
+   *
+   * @generated from field: repeated pelikuni.auth.v1.FieldAccess fields = 4;
+   */
+  fields: FieldAccess[];
 };
 
 /**
@@ -53,6 +60,33 @@ export declare type AccessRule = Message<"pelikuni.auth.v1.AccessRule"> & {
  * Use `create(AccessRuleSchema)` to create a new message.
  */
 export declare const AccessRuleSchema: GenMessage<AccessRule>;
+
+/**
+ * A scope that a request needs when it has a field.
+ *
+ * @generated from message pelikuni.auth.v1.FieldAccess
+ */
+export declare type FieldAccess = Message<"pelikuni.auth.v1.FieldAccess"> & {
+  /**
+   * The field's name.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * The scope.
+   *
+   * @generated from field: string scope = 2;
+   */
+  scope: string;
+};
+
+/**
+ * Describes the message pelikuni.auth.v1.FieldAccess.
+ * Use `create(FieldAccessSchema)` to create a new message.
+ */
+export declare const FieldAccessSchema: GenMessage<FieldAccess>;
 
 /**
  * Which field of a request tells whose it is. A user owns the wallets whose user_id is the subject of his token.

@@ -9,7 +9,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file pelikuni/auth/v1/authorization.proto.
  */
 export const file_pelikuni_auth_v1_authorization = /*@__PURE__*/
-  fileDesc("CiRwZWxpa3VuaS9hdXRoL3YxL2F1dGhvcml6YXRpb24ucHJvdG8SEHBlbGlrdW5pLmF1dGgudjEiZwoKQWNjZXNzUnVsZRIQCgZhbnlvbmUYASABKAhIABIPCgVzY29wZRgCIAEoCUgAEiwKBW93bmVyGAMgASgLMh0ucGVsaWt1bmkuYXV0aC52MS5Pd25lckFjY2Vzc0IICgZjYWxsZXIiZQoLT3duZXJBY2Nlc3MSEwoJd2FsbGV0X2lkGAEgASgJSAASEQoHaG9sZF9pZBgCIAEoCUgAEhEKB3VzZXJfaWQYAyABKAlIABIRCgdoYW5kbGVyGAQgASgJSABCCAoGb2JqZWN0OlYKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGI2MAyABKAsyHC5wZWxpa3VuaS5hdXRoLnYxLkFjY2Vzc1J1bGVSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("CiRwZWxpa3VuaS9hdXRoL3YxL2F1dGhvcml6YXRpb24ucHJvdG8SEHBlbGlrdW5pLmF1dGgudjEilgEKCkFjY2Vzc1J1bGUSEAoGYW55b25lGAEgASgISAASDwoFc2NvcGUYAiABKAlIABIsCgVvd25lchgDIAEoCzIdLnBlbGlrdW5pLmF1dGgudjEuT3duZXJBY2Nlc3MSLQoGZmllbGRzGAQgAygLMh0ucGVsaWt1bmkuYXV0aC52MS5GaWVsZEFjY2Vzc0IICgZjYWxsZXIiKwoLRmllbGRBY2Nlc3MSDQoFZmllbGQYASABKAkSDQoFc2NvcGUYAiABKAkiZQoLT3duZXJBY2Nlc3MSEwoJd2FsbGV0X2lkGAEgASgJSAASEQoHaG9sZF9pZBgCIAEoCUgAEhEKB3VzZXJfaWQYAyABKAlIABIRCgdoYW5kbGVyGAQgASgJSABCCAoGb2JqZWN0OlYKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGI2MAyABKAsyHC5wZWxpa3VuaS5hdXRoLnYxLkFjY2Vzc1J1bGVSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * Describes the message pelikuni.auth.v1.AccessRule.
@@ -19,11 +19,18 @@ export const AccessRuleSchema = /*@__PURE__*/
   messageDesc(file_pelikuni_auth_v1_authorization, 0);
 
 /**
+ * Describes the message pelikuni.auth.v1.FieldAccess.
+ * Use `create(FieldAccessSchema)` to create a new message.
+ */
+export const FieldAccessSchema = /*@__PURE__*/
+  messageDesc(file_pelikuni_auth_v1_authorization, 1);
+
+/**
  * Describes the message pelikuni.auth.v1.OwnerAccess.
  * Use `create(OwnerAccessSchema)` to create a new message.
  */
 export const OwnerAccessSchema = /*@__PURE__*/
-  messageDesc(file_pelikuni_auth_v1_authorization, 1);
+  messageDesc(file_pelikuni_auth_v1_authorization, 2);
 
 /**
  * Who may call the method. A service does not start when one of its methods has no rule. The number is one of those

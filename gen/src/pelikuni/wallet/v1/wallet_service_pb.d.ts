@@ -1265,7 +1265,8 @@ export declare type CloseWalletRequest = Message<"pelikuni.wallet.v1.CloseWallet
   walletId: string;
 
   /**
-   * Where the money goes that is still in it; when absent the wallet has to be empty.
+   * Where the money goes that is still in it; when absent the wallet has to be empty. It moves money, for which the scope
+   * transactions:write is needed.
    *
    * @generated from field: pelikuni.wallet.v1.Side sweep_to = 2;
    */
@@ -2075,7 +2076,8 @@ export declare const WalletService: GenService<{
     output: typeof UnfreezeWalletResponseSchema;
   },
   /**
-   * Closes a wallet for good. It has to be empty, or its money is swept to another place in the same transaction.
+   * Closes a wallet for good. It has to be empty, or its money is swept to another place in the same transaction, which
+   * takes the scope of PostTransaction besides.
    *
    * @generated from rpc pelikuni.wallet.v1.WalletService.CloseWallet
    */
