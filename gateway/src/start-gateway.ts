@@ -8,6 +8,7 @@ import { createGrpcTransport, type GrpcTransportOptions } from "@pelikuni/runtim
 import { preparePortTls } from "@pelikuni/runtime/tls-port";
 import { z } from "zod";
 import { collectOpenApi, serveDocumentation } from "./documentation.ts";
+import { refuseForeignPages } from "./foreign-pages.ts";
 import { createHttpServer, type RestServer } from "./http-server.ts";
 import { registerRoutes } from "./routes.ts";
 import { rpcCaller } from "./rpc-calls.ts";
@@ -66,6 +67,8 @@ export interface GatewayOptions {
   readonly walletTransport?: Transport;
   /** How to reach the history-service, likewise. */
   readonly historyTransport?: Transport;
+  /** Whether nobody is asked who he is: requests must then name this machine as their host. */
+  readonly open?: boolean;
 }
 
 /** A running gateway; disposing it answers what is in flight, then closes. */
@@ -88,6 +91,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const wallets = options.walletTransport ?? open("wallet_service");
     const history = options.historyTransport ?? open("history_service");
     const app = createHttpServer(configuration, logger, tls);
+    refuseForeignPages(app, options.open ?? false);
     const cut = trackConnections(app.server);
     resources.use({ [Symbol.asyncDispose]: () => stop(app, cut, configuration) });
     await collectOpenApi(app);

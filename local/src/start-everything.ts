@@ -141,6 +141,7 @@ export function startEverything(options: EverythingOptions): Promise<Everything>
         logger: createLogger("gateway"),
         walletTransport: wallet.transport,
         historyTransport: history.transport,
+        open: isOpen(auth),
       }),
     );
     return {

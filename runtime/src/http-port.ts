@@ -22,7 +22,7 @@ import { readBody } from "./http-body.ts";
 import { answerCors } from "./http-cors.ts";
 import { universalRequest } from "./http-request.ts";
 import { peerKey, peerNamesOfSocket } from "./peer.ts";
-import { listen, trackConnections } from "./port.ts";
+import { isLoopbackHost, listen, trackConnections } from "./port.ts";
 import { createReceptions, type Receptions, receptionsMaxOf } from "./receptions.ts";
 import type { DeadlineLimits } from "./rpc-call.ts";
 import { dataHeaders } from "./security-headers.ts";
@@ -39,6 +39,8 @@ export interface HttpPortOptions extends DeadlineLimits {
   readonly corsOrigins: readonly string[];
   /** Who makes a call; rejects with a ConnectError when he is refused. */
   readonly identify: (credentials: Credentials) => Promise<Caller>;
+  /** Whether nobody is asked who he is: calls must then name this machine as their host. */
+  readonly open: boolean;
   readonly routes: (router: ConnectRouter) => void;
   /** The outermost first. */
   readonly interceptors: readonly Interceptor[];
@@ -136,6 +138,10 @@ function rpcListener(options: HttpPortOptions): Listener {
   return (request, response) => {
     for (const [name, value] of headers) response.setHeader(name, value);
     if (answerCors(request, response, options.corsOrigins)) return;
+    if (options.open && !isLoopbackHost(request.headers.host)) {
+      answerJson(response, 403, "permission_denied", "Call this machine as localhost or 127.0.0.1");
+      return;
+    }
     const [path = ""] = (request.url ?? "").split("?", 1);
     const handler = handlers.get(path);
     if (handler === undefined) {

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
 import { OperatorError } from "./operator-error.ts";
-import { listen, withPortSetting } from "./port.ts";
+import { isLoopbackHost, listen, withPortSetting } from "./port.ts";
 
 test("a taken port is told with the setting that changes it, gRPC's or HTTP's", async () => {
   const first = createServer();
@@ -17,4 +17,18 @@ test("a taken port is told with the setting that changes it, gRPC's or HTTP's", 
   );
   const other = new Error("The network is down");
   expect(withPortSetting(other, "HISTORY_SERVICE", port)).toBe(other);
+});
+
+test.each([
+  ["localhost:8000", true],
+  ["127.0.0.1", true],
+  ["[::1]:8051", true],
+  ["evil.example:8000", false],
+  ["localhost.evil.example", false],
+  ["127.0.0.1.evil.example", false],
+  ["evil.example@127.0.0.1.evil.example", false],
+  ["", false],
+  [undefined, false],
+])("whether the Host header %j names this machine: %j", (header, expected) => {
+  expect(isLoopbackHost(header)).toBe(expected);
 });

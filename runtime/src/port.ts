@@ -54,6 +54,15 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
+ * Whether a request's Host header names this machine. A page in a browser can have its own name
+ * lead here (DNS rebinding), but cannot send another Host.
+ */
+export function isLoopbackHost(header: string | undefined): boolean {
+  const url = `http://${header}`;
+  return URL.canParse(url) && isLoopback(new URL(url).hostname);
+}
+
+/**
  * Tells with a taken port which setting changes it. Any other error stays as it is.
  *
  * @param section the service's section as environment variables spell it, "WALLET_SERVICE"

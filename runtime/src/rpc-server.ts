@@ -245,6 +245,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     ...options.http,
     tls: tls.http,
     identify,
+    open: isOpen(auth),
     routes,
   }).catch((error) => {
     grpc.cut();

@@ -138,6 +138,13 @@ describe("Connect", () => {
     });
   });
 
+  test("where nobody is asked who he is, no name that leads here from elsewhere is answered", async () => {
+    const call = (host: string): Promise<string> =>
+      rawRequest(`POST ${getWallet} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`);
+    expect(await call("evil.example:8051")).toMatch(/^HTTP\/1\.1 403/);
+    expect(await call("localhost:8051")).toMatch(/^HTTP\/1\.1 415/);
+  });
+
   test("an unknown path is unimplemented, another verb or content type is refused", async () => {
     const unknown = await fetch(running.url("/nothing"));
     expect(unknown.status).toBe(404);
