@@ -8,8 +8,12 @@ import { type Run, runSchema } from "./measurement.ts";
  * @param task that first message
  */
 export async function runInChild(file: string, task: object): Promise<Run> {
-  // The child gets the flags of this process, and with them its way to read TypeScript.
-  const child = fork(new URL(file, import.meta.url), { stdio: ["ignore", 2, 2, "ipc"] });
+  // The child gets the flags of this process, and with them its way to read TypeScript. In a session
+  // of its own, since Linux shares processors between sessions: several loads are to be on a par.
+  const child = fork(new URL(file, import.meta.url), {
+    stdio: ["ignore", 2, 2, "ipc"],
+    detached: true,
+  });
   try {
     child.send(task);
     return await new Promise<Run>((resolve, reject) => {

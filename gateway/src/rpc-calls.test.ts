@@ -150,3 +150,28 @@ async function untilAborted(
   await once(signal, "abort");
   throw signal.reason;
 }
+
+test("of one client's calls so many are under way at once, and no other client waits for them", async () => {
+  const asked: (string | null)[] = [];
+  let answerAll = (): void => undefined;
+  const answered = new Promise<void>((resolve) => {
+    answerAll = resolve;
+  });
+  const gateway = await start({
+    fundWallet: async (_request, { requestHeader }) => {
+      const who = requestHeader.get("authorization");
+      asked.push(who);
+      if (who === "Bearer busy") await answered;
+      return answer;
+    },
+  });
+  const busy = Array.from({ length: 70 }, () => fund(gateway, { Authorization: "Bearer busy" }));
+  await expect.poll(() => asked.length).toBe(32);
+  expect((await fund(gateway, { Authorization: "Bearer other" })).status).toBe(200);
+  expect((await fund(gateway)).status).toBe(200);
+  expect(asked.length).toBe(34);
+  answerAll();
+  const answers = await Promise.all(busy);
+  expect(answers.every(({ status }) => status === 200)).toBe(true);
+  expect(asked.length).toBe(72);
+});

@@ -10,6 +10,7 @@ import type { CallCost } from "./call-cost.ts";
 import { type Caller, callerOf, principalOf } from "./caller.ts";
 import type { Logger } from "./logger.ts";
 import { rpcError } from "./rpc-errors.ts";
+import { createTurns, type Turns } from "./turns.ts";
 
 /** How much one caller may ask of one server; the open caller has no limits. */
 export interface CallerLimits {
@@ -44,10 +45,8 @@ interface Usage {
   allowed: number;
   allowedAtMs: number;
   requests: number;
-  /** What the heavy calls count as that are at work. */
-  heavyAtWork: number;
-  /** Heavy calls that wait until they may start. */
-  readonly heavyWaiting: { readonly cost: number; readonly start: () => void }[];
+  /** Of the calls that count as more than one. */
+  readonly heavyTurns: Turns;
   streams: number;
   refusedSinceLog: number;
   loggedAtMs: number;
@@ -66,7 +65,6 @@ export function createCallerLimits(
   logger: Logger,
   nowMs: () => number = () => performance.now(),
 ): Interceptor {
-  const heavyAtWorkMax = (limits.callerCallsPerSecond * heavyAtWorkMs) / 1_000;
   const usages = new Map<string, Usage>();
 
   function usageOf(principal: string): Usage {
@@ -102,40 +100,17 @@ export function createCallerLimits(
     throw refusal;
   }
 
-  /** Makes a heavy call once it may start. */
-  async function inTurn(
+  async function heavy(
     usage: Usage,
     cost: number,
     request: UnaryRequest,
     next: ReturnType<Interceptor>,
   ): Promise<UnaryResponse | StreamResponse> {
-    const { heavyWaiting } = usage;
-    if (heavyWaiting.length === 0 && mayStart(usage, cost)) usage.heavyAtWork += cost;
-    else {
-      await new Promise<void>((start) => heavyWaiting.push({ cost, start }));
-    }
-    try {
+    return await usage.heavyTurns.run(cost, async () => {
       // Nobody waits for the answer of a call that was given up meanwhile.
       request.signal.throwIfAborted();
       return await next(request);
-    } finally {
-      usage.heavyAtWork -= cost;
-      startWaiting(usage);
-    }
-  }
-
-  function startWaiting(usage: Usage): void {
-    for (let [first] = usage.heavyWaiting; first !== undefined; [first] = usage.heavyWaiting) {
-      if (!mayStart(usage, first.cost)) return;
-      usage.heavyWaiting.shift();
-      usage.heavyAtWork += first.cost;
-      first.start();
-    }
-  }
-
-  /** The heaviest one may, when it is alone. */
-  function mayStart({ heavyAtWork }: Usage, cost: number): boolean {
-    return heavyAtWork === 0 || heavyAtWork + cost <= heavyAtWorkMax;
+    });
   }
 
   return (next) => async (request) => {
@@ -163,18 +138,22 @@ export function createCallerLimits(
     usage.allowed -= cost;
     usage.requests += 1;
     try {
-      return await (cost > 1 ? inTurn(usage, cost, request, next) : next(request));
+      return await (cost > 1 ? heavy(usage, cost, request, next) : next(request));
     } finally {
       usage.requests -= 1;
     }
   };
 }
 
-function newUsage({ callerBurst }: CallerLimits, nowMs: number): Usage {
-  const none = { requests: 0, heavyAtWork: 0, streams: 0, refusedSinceLog: 0 };
+function newUsage(
+  { callerBurst, callerCallsPerSecond: perSecond }: CallerLimits,
+  nowMs: number,
+): Usage {
   return {
-    ...none,
-    heavyWaiting: [],
+    requests: 0,
+    streams: 0,
+    refusedSinceLog: 0,
+    heavyTurns: createTurns((perSecond * heavyAtWorkMs) / 1_000),
     allowed: callerBurst,
     allowedAtMs: nowMs,
     loggedAtMs: Number.NEGATIVE_INFINITY,

@@ -52,6 +52,8 @@ export interface GroupCommitParts extends GroupAttemptParts {
   readonly onCommit: (position: bigint) => void;
   /** How many commands may wait for their outcome at once. */
   readonly queueLengthMax: number;
+  /** How many commands of one caller a group holds while there are others. */
+  readonly groupShareMax: number;
   readonly logger: Logger;
 }
 
@@ -60,9 +62,7 @@ interface Waiting extends Request, WaitingRequest {
   readonly expiresAtMs: number;
 }
 
-// Others wait for a caller's share in the group under way, and again for that in their own: 32
-// transfers are some five milliseconds. Whoever sends more at once has smaller groups meanwhile.
-const groupSize = { eventsMax: 4_096, bytesMax: 4 * 1024 * 1024, eventsPerCallerMax: 32 };
+const groupSize = { eventsMax: 4_096, bytesMax: 4 * 1024 * 1024 };
 // Nobody fills the queue alone.
 const queueSharePerCaller = 0.5;
 const commitAttemptsMax = 5;
@@ -74,9 +74,10 @@ const groupTimeoutMs = 2_600;
 export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   const { committer, readers, pool, repeated, cache, logger } = parts;
   const attempts = createGroupAttempts(parts);
-  const queue = createCommandQueue<Waiting>(groupSize, (request) => {
-    return estimateEventBytes(request, request.inputs.items);
-  });
+  const size = { ...groupSize, eventsPerCallerMax: parts.groupShareMax };
+  const queue = createCommandQueue<Waiting>(size, (request) =>
+    estimateEventBytes(request, request.inputs.items),
+  );
   const callerMax = parts.queueLengthMax * queueSharePerCaller;
   const unansweredOf = new Map<string, number>();
   let unanswered = 0;

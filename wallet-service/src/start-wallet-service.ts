@@ -34,6 +34,10 @@ export interface WalletService extends AsyncDisposable {
   readonly transport: Transport;
 }
 
+// Others wait for a caller's share in the group under way, and again for that in their own: 16 are
+// some three milliseconds. As long as a group takes no more than this, his calls a second are what
+// limits him, and not his share.
+const groupShareMs = 8;
 const holdExpiryIntervalMs = 1_000;
 const requestKeyCleanupIntervalMs = 60_000;
 const dayMs = 86_400_000;
@@ -53,6 +57,7 @@ export async function startWalletService(options: {
   readonly logger: Logger;
   readonly now?: () => number;
 }): Promise<WalletService> {
+  const { limits } = options.configuration;
   const { configuration, auth = authSchema.parse({}), kafka, logger, now = Date.now } = options;
   await prepareSchema(configuration.database, migrationsDirectory, logger);
   return await buildWithResources(async (resources) => {
@@ -62,6 +67,7 @@ export async function startWalletService(options: {
         connectionsMax: configuration.database.connections_max,
         cachedWalletsMax: configuration.cached_wallets_max,
         queueLengthMax: configuration.queue_length_max,
+        groupShareMax: Math.ceil((limits.callerCallsPerSecond * groupShareMs) / 1_000),
         rules: rulesOf(configuration),
         now,
         logger,

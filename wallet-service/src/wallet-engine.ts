@@ -30,6 +30,8 @@ export interface WalletEngineOptions {
   readonly connectionsMax: number;
   readonly cachedWalletsMax: number;
   readonly queueLengthMax: number;
+  /** How many commands of one caller a group holds while there are others; 16 when left out. */
+  readonly groupShareMax?: number;
   readonly rules: Rules;
   /** The wall clock, milliseconds since 1970. */
   readonly now: () => number;
@@ -37,6 +39,7 @@ export interface WalletEngineOptions {
 }
 
 const callTimeoutMs = 2_500;
+const groupShareDefault = 16;
 const tailPollIntervalMs = 50;
 
 /** Puts the engine together; it connects with the first command or read. */
@@ -70,6 +73,7 @@ export function createWalletEngine(
     now: options.now,
     onCommit: (position) => tail.reached(position),
     queueLengthMax: options.queueLengthMax,
+    groupShareMax: options.groupShareMax ?? groupShareDefault,
     logger,
   });
   resources.use(groupCommit);

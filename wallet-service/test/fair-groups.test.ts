@@ -15,7 +15,7 @@ afterAll(async () => {
   await bed[Symbol.asyncDispose]();
 });
 
-const shareMax = 32;
+const shareMax = 16;
 
 function submitAs(
   caller: string,
