@@ -18,8 +18,8 @@ export interface KeyServer extends AsyncDisposable {
 /** A key of an issuer. */
 export interface SigningKey {
   readonly id: string;
-  /** A token of it, valid for five minutes unless the claims say otherwise. */
-  sign(claims?: JWTPayload): Promise<string>;
+  /** A token of it, valid for five minutes unless the claims say otherwise, or for ever. */
+  sign(claims?: JWTPayload, expires?: boolean): Promise<string>;
   readonly publicKey: object;
 }
 
@@ -80,10 +80,10 @@ export async function createSigningKey(issuer: string, id: string): Promise<Sign
   return {
     id,
     publicKey: jwk,
-    sign: (claims = {}) =>
-      new SignJWT({ iss: issuer, aud: audience, sub: "alice", ...claims })
-        .setProtectedHeader({ alg: "ES256", kid: id })
-        .setExpirationTime(claims.exp ?? "5 minutes")
-        .sign(privateKey),
+    sign: (claims = {}, expires = true) => {
+      const token = new SignJWT({ iss: issuer, aud: audience, sub: "alice", ...claims });
+      if (expires) token.setExpirationTime(claims.exp ?? "5 minutes");
+      return token.setProtectedHeader({ alg: "ES256", kid: id }).sign(privateKey);
+    },
   };
 }

@@ -160,10 +160,44 @@ test.each([
   ["another issuer", { iss: "https://elsewhere.example" }, "not trusted"],
   ["an empty subject", { sub: "" }, "sub of at least one"],
   ["a subject beyond 255 characters", { sub: "a".repeat(256) }, "at most 255"],
+  ["U+0000 in its subject", { sub: "alice\0" }, "must be texts"],
+  ["half a surrogate pair in its client", { client_id: "\ud800" }, "must be texts"],
   ["a time before which it is not valid", { nbf: 4e9 }, '"nbf"'],
   ["a key that its bearer must prove to have", { cnf: { jkt: "thumb" } }, "cnf"],
 ])("a token with %s is refused", async (_, claims, why) => {
   const first = await key("first");
   server.publish(first);
   await expect(createVerifier().verify(await first.sign(claims))).rejects.toThrow(why);
+});
+
+test("a good signature of an algorithm that the configuration does not name is refused", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const token = await first.sign();
+  await createVerifier({}, { algorithms: ["ES256"] }).verify(token);
+  const verified = createVerifier({}, { algorithms: ["RS256"] }).verify(token);
+  await expect(verified).rejects.toThrow("algorithm (alg) that is not accepted");
+});
+
+test("a token without an expiry is refused", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const token = await first.sign({}, false);
+  await expect(createVerifier().verify(token)).rejects.toThrow('its claim "exp"');
+});
+
+test("one issuer signs nothing for another, though both call their keys the same", async () => {
+  await using other = await startKeyServer();
+  const [own, others] = [await key("same"), await createSigningKey(other.issuer, "same")];
+  server.publish(own);
+  other.publish(others);
+  const issuers = [
+    { issuer: server.issuer, audience, users: false },
+    { issuer: other.issuer, audience },
+  ];
+  const verifier = createVerifier({ issuers });
+  await verifier.verify(await own.sign());
+  await verifier.verify(await others.sign());
+  const forged = await own.sign({ iss: other.issuer });
+  await expect(verifier.verify(forged)).rejects.toThrow("its signature is not valid");
 });
