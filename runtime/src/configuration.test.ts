@@ -127,6 +127,18 @@ test("a required value that nobody gave names the variable that sets it", () => 
   expect(mistakes()).toMatch(/service\.port is not set \(APP__SERVICE__PORT sets it\)/);
 });
 
+test("a required value beside one that a variable gives names the variable that sets it", () => {
+  const pair = z.strictObject({
+    who: z.strictObject({ id: z.string(), secret: z.string() }).optional(),
+  });
+  write("base", "service:\n  who: {}\n");
+  write("local", "{}");
+  const environment = { APP__SERVICE__WHO__ID: "shop" };
+  expect(() => loadConfiguration("service", pair, { directory, environment })).toThrow(
+    "service.who.secret is not set (APP__SERVICE__WHO__SECRET sets it)",
+  );
+});
+
 test("a variable below a value that is no mapping is a mistake", () => {
   expect(mistakes({ APP__SERVICE__PORT__DEEPER: "1" })).toMatch(/service\.port/);
 });

@@ -264,12 +264,13 @@ function describeUnread({ settings }: Layers, { path: at, expected }: z.core.$Zo
   }
 }
 
-/** Where the value at a path, or the last one below it, came from. */
+/** Where the value at a path, or the last one below it, came from; an empty mapping gives nothing. */
 function originOf(layers: Layers, at: readonly PropertyKey[]): string | undefined {
   return layers.settings.findLast(
     (setting) =>
       setting.value !== undefined &&
       at.length > 0 &&
+      !(setting.path.length < at.length && isMapping(setting.value)) &&
       samePath(setting.path.slice(0, at.length), at.slice(0, setting.path.length)),
   )?.origin;
 }
