@@ -115,6 +115,7 @@ test.each<[string, object | string, RegExp]>([
   ["names another issuer", { issuer: "https://elsewhere.example" }, /elsewhere/],
   ["has keys that can be changed on the way", { jwks_uri: "http://keys.example/" }, /https:/],
   ["leads somewhere else", "/moved", /fetch failed/],
+  ["does not end", { note: "a".repeat(1_048_576) }, /more than a document of keys/],
 ])("no keys are taken from an issuer whose configuration %s", async (_, answer, why) => {
   const first = await key("first");
   server.publish(first);
@@ -160,6 +161,7 @@ test.each([
   ["another issuer", { iss: "https://elsewhere.example" }, "not trusted"],
   ["an empty subject", { sub: "" }, "sub of at least one"],
   ["a subject beyond 255 characters", { sub: "a".repeat(256) }, "at most 255"],
+  ["more than 8,192 characters", { note: "a".repeat(8_192) }, "it is longer than 8192"],
   ["U+0000 in its subject", { sub: "alice\0" }, "must be texts"],
   ["half a surrogate pair in its client", { client_id: "\ud800" }, "must be texts"],
   ["a time before which it is not valid", { nbf: 4e9 }, '"nbf"'],
