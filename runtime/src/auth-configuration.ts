@@ -32,6 +32,11 @@ const issuer = z.strictObject({
   jwks_url: secureUrl.optional(),
   /** Signatures that are accepted. */
   algorithms: z.array(algorithm).min(1).default(["RS256", "PS256", "ES256", "EdDSA"]),
+  /**
+   * The scopes that its tokens can give; others in them count for nothing. Left out: all. For an issuer
+   * that gives a user the scopes that he asks for.
+   */
+  scopes: z.array(z.string().min(1)).optional(),
   /** Whether the subjects of its tokens are users, who own the wallets with their user_id. */
   users: z.boolean().default(true),
 });

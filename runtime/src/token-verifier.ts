@@ -119,7 +119,10 @@ function issuerOf(token: string): string {
   }
 }
 
-function callerOfClaims(claims: JWTPayload, { issuer, users }: Issuer["settings"]): Caller {
+function callerOfClaims(
+  claims: JWTPayload,
+  { issuer, users, scopes: possible }: Issuer["settings"],
+): Caller {
   const { sub, cnf, scope, scp, client_id, azp } = claims;
   if (cnf !== undefined) {
     throw new TokenRefused("it is bound to a key (cnf), and is not accepted from its bearer alone");
@@ -133,7 +136,9 @@ function callerOfClaims(claims: JWTPayload, { issuer, users }: Issuer["settings"
   }
   // Where a client acts for itself, its id is the subject (RFC 9068, section 2.2), and no user.
   const isUser = users && subject !== client;
-  return { issuer, subject, client, scopes: new Set(scopesOf(scope ?? scp)), isUser };
+  const claimed = scopesOf(scope ?? scp);
+  const scopes = new Set(claimed.filter((one) => possible?.includes(one) ?? true));
+  return { issuer, subject, client, scopes, isUser };
 }
 
 /** Nobody has looked at what kind of value a claim is. */

@@ -43,6 +43,20 @@ test("a token says who calls, through which client, and what he may do", async (
   });
 });
 
+test("of the scopes in a token those count that its issuer may give", async () => {
+  const first = await key("first");
+  server.publish(first);
+  const token = await first.sign({ scope: "wallets:read admin" });
+  const granted = async (scopes?: string[]) => {
+    const verifier = createVerifier({}, scopes === undefined ? {} : { scopes });
+    const caller = await verifier.verify(token);
+    return ["wallets:read", "admin"].filter((scope) => caller.scopes.has(scope));
+  };
+  expect(await granted()).toEqual(["wallets:read", "admin"]);
+  expect(await granted(["wallets:read", "transfers:write"])).toEqual(["wallets:read"]);
+  expect(await granted([])).toEqual([]);
+});
+
 test("a client that acts for itself is no user, nor is anybody of an issuer without users", async () => {
   const first = await key("first");
   server.publish(first);
