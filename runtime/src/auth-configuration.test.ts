@@ -30,6 +30,15 @@ test.each<[string, object, string]>([
     { initial_api_key: `pelikuni_${"0".repeat(43)}` },
     "API keys are not accepted",
   ],
+  [
+    "one first API key for two owners",
+    {
+      api_keys: true,
+      initial_api_key: `pelikuni_${"0".repeat(43)}`,
+      initial_history_api_key: `pelikuni_${"0".repeat(43)}`,
+    },
+    "the history-service would have every scope",
+  ],
   ["an issuer over http", { issuers: [{ ...issuer, issuer: "http://id.example.com" }] }, "https:"],
   [
     "keys over http",

@@ -99,6 +99,11 @@ export const authSchema = z
         "is set, and API keys are not accepted: set auth.api_keys (APP__AUTH__API_KEYS)";
       context.addIssue({ code: "custom", path: [name], message });
     }
+    const { initial_api_key, initial_history_api_key } = auth;
+    if (initial_api_key !== undefined && initial_api_key === initial_history_api_key) {
+      const message = "is auth.initial_api_key as well: the history-service would have every scope";
+      context.addIssue({ code: "custom", path: ["initial_history_api_key"], message });
+    }
     if (auth.issuers.filter(({ users }) => users).length > 1) {
       const message =
         "two issuers could both name the same user: give users: false to all but one of them";

@@ -25,6 +25,7 @@ test.each([
   ["[::1]:8051", true],
   ["evil.example:8000", false],
   ["localhost.evil.example", false],
+  ["evil-localhost", false],
   ["127.0.0.1.evil.example", false],
   ["evil.example@127.0.0.1.evil.example", false],
   ["", false],

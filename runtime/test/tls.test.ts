@@ -12,7 +12,7 @@ import {
   writeCertificate,
 } from "@pelikuni/e2e/test-certificates";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { type CertificateFiles, openCertificates, type ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
 import { peerNamesOf } from "../src/peer.ts";
@@ -111,6 +111,18 @@ function pemOf({ ca_file, certificate_file, key_file }: CertificateFiles): Conne
     (file && readFileSync(file)) || undefined;
   return { ca: read(ca_file), cert: read(certificate_file), key: read(key_file) };
 }
+
+test("the variable of Node's that trusts every server changes nothing for a gRPC client", async () => {
+  const running = await start();
+  vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+  try {
+    const foreign = { ca_file: stranger.ca_file };
+    const failure = await failureOf(clientOf(running, "gRPC", foreign).getWallet({ walletId }));
+    expect(failure.message).toMatch(/certificate/);
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
 
 describe.each(waysIn)("%s over TLS", (wayIn) => {
   test.each(["localhost", "127.0.0.1"])("a call to %s is answered", async (host) => {
