@@ -1,4 +1,4 @@
-import { assertNotExposed, authSchema } from "@pelikuni/runtime/auth-configuration";
+import { assertNotExposed, authSchema, isOpen } from "@pelikuni/runtime/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
 import { gatewaySchema, startGateway } from "./start-gateway.ts";
@@ -10,7 +10,8 @@ await runUntilSignal({
     const configuration = loadConfiguration("gateway", gatewaySchema);
     // The services decide who may do what. Where they ask nobody, the gateway opens them to all who
     // reach it.
-    assertNotExposed(loadConfiguration("auth", authSchema), [configuration.host]);
-    return startGateway({ configuration, logger });
+    const auth = loadConfiguration("auth", authSchema);
+    assertNotExposed(auth, [configuration.host]);
+    return startGateway({ configuration, logger, open: isOpen(auth) });
   },
 });
