@@ -298,3 +298,26 @@ test("the service's own calls inside the process are not limited", async () => {
   const calls = Array.from({ length: 10 }, () => client.getWallet({ walletId }, { contextValues }));
   expect((await Promise.all(calls)).length).toBe(10);
 });
+
+test("who has a stream open is not forgotten, however many others call: his limit still holds", async () => {
+  const many = Array.from({ length: 10_001 }, (_, index) => `other-${index}`);
+  const named = new Map(
+    ["alice", ...many].map((name) => [`pelikuni_${name}`, callerNamed(name)] as const),
+  );
+  running = await startTestServer({
+    limits: { caller_streams_max: 1 },
+    callers: named,
+    handlers: {
+      subscribeEvents: async function* (_, { signal }) {
+        yield {};
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    },
+  });
+  const wallets = running.wallets("in process");
+  const open = (): Promise<unknown> =>
+    wallets.subscribeEvents({}, as("alice"))[Symbol.asyncIterator]().next();
+  await open();
+  for (const name of many) await wallets.getWallet({ walletId }, as(name));
+  expect((await failureOf(open())).rawMessage).toMatch(/^Too many open streams: at most 1 /);
+});
