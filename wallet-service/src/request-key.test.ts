@@ -54,6 +54,7 @@ test("a key depends on caller and request_id, and on where one ends and the othe
   const command = fund(alice, amount("1"));
   const keys = [
     of(command, "b", "a"),
+    of(command, "b", "c"),
     of(command, "a", "b"),
     of(command, "", "ab"),
     of(command, "ab", ""),
