@@ -4,7 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { rpcLimitsSchema, startRpcServer } from "@pelikuni/runtime/rpc-server";
 

@@ -1,5 +1,5 @@
 import { gatewaySchema, startGateway } from "@pelikuni/gateway/start-gateway";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { vi } from "vitest";

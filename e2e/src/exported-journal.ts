@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createContextValues } from "@connectrpc/connect";
 import { EventFormat } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { callerKey, openCaller } from "@pelikuni/runtime/caller";
+import { callerKey, openCaller } from "@pelikuni/runtime/access/caller";
 import { readTestServers } from "@pelikuni/runtime/configuration";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { describe } from "vitest";

@@ -5,7 +5,7 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
-import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
+import type { AuthConfiguration } from "@pelikuni/runtime/access/auth-configuration";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import { createLogger, type Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";

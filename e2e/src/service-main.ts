@@ -2,7 +2,7 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";

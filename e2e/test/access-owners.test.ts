@@ -2,7 +2,7 @@ import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { ApiKeyService } from "@pelikuni/gen/auth/v1/api_key_service_pb";
 import { HoldStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { withCredentials } from "@pelikuni/runtime/call-credentials";
+import { withCredentials } from "@pelikuni/runtime/access/call-credentials";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type AccessBed, alice, allScopes, startAccessBed } from "../src/access-bed.ts";

@@ -10,7 +10,7 @@ import {
   localWalletServiceSchema,
   startEverything,
 } from "@pelikuni/local/start-everything";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { loadConfiguration, readTestServers } from "@pelikuni/runtime/configuration";
 import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { createLogger } from "@pelikuni/runtime/logger";

@@ -3,8 +3,8 @@ import { type Client, Code, ConnectError, createClient, type Transport } from "@
 import { ApiKeyService } from "@pelikuni/gen/auth/v1/api_key_service_pb";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
-import { withCredentials } from "@pelikuni/runtime/call-credentials";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
+import { withCredentials } from "@pelikuni/runtime/access/call-credentials";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { errorReason } from "@pelikuni/runtime/rpc-errors";

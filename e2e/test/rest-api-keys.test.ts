@@ -1,4 +1,4 @@
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { gatewaySchema, startGateway } from "@pelikuni/gateway/start-gateway";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -1,5 +1,5 @@
 import { gatewaySchema, startGateway } from "@pelikuni/gateway/start-gateway";
-import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
+import type { AuthConfiguration } from "@pelikuni/runtime/access/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import {

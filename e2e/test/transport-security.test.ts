@@ -10,7 +10,7 @@ import {
   historyServiceSchema,
   startHistoryService,
 } from "@pelikuni/history-service/start-history-service";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import {

@@ -1,4 +1,4 @@
-import { assertNotExposed, authSchema, isOpen } from "@pelikuni/runtime/auth-configuration";
+import { assertNotExposed, authSchema, isOpen } from "@pelikuni/runtime/access/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";
 import { gatewaySchema, startGateway } from "./start-gateway.ts";

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { rateLimitedReason } from "@pelikuni/runtime/caller-limits";
+import { rateLimitedReason } from "@pelikuni/runtime/access/caller-limits";
 import { errorReason, errorRetryDelayMs, errorViolations } from "@pelikuni/runtime/rpc-errors";
 import type { ProblemBody } from "./rest-schema-parts.ts";
 

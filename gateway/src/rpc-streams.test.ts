@@ -6,7 +6,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
 import { WalletStatus } from "@pelikuni/gen/wallet/v1/wallet_pb";
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { rpcError } from "@pelikuni/runtime/rpc-errors";
 import { rpcLimitsSchema, rpcService, startRpcServer } from "@pelikuni/runtime/rpc-server";

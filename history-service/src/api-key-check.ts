@@ -5,7 +5,7 @@ import {
   type ApiKeyLookup,
   createApiKeyLookup,
   type ValidApiKey,
-} from "@pelikuni/runtime/api-key-lookup";
+} from "@pelikuni/runtime/access/api-key-lookup";
 import type { Logger } from "pino";
 import { refusalError } from "./history-errors.ts";
 

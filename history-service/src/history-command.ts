@@ -1,6 +1,6 @@
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { HistoryService } from "@pelikuni/gen/history/v1/history_service_pb";
-import { callCredentialsSchema, withCredentials } from "@pelikuni/runtime/call-credentials";
+import { callCredentialsSchema, withCredentials } from "@pelikuni/runtime/access/call-credentials";
 import { clientTlsSchema, openClientTls } from "@pelikuni/runtime/certificates";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { createLogger } from "@pelikuni/runtime/logger";

@@ -1,4 +1,4 @@
-import { callCredentialsSchema } from "@pelikuni/runtime/call-credentials";
+import { callCredentialsSchema } from "@pelikuni/runtime/access/call-credentials";
 import { clientTlsSchema, serverTlsSchema } from "@pelikuni/runtime/certificates";
 import { rpcLimitsSchema } from "@pelikuni/runtime/rpc-server";
 import { z } from "zod";

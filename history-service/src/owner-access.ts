@@ -1,7 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
-import { callerOf, ownUserOf } from "@pelikuni/runtime/caller";
+import { callerOf, ownUserOf } from "@pelikuni/runtime/access/caller";
+import { logRefusal } from "@pelikuni/runtime/access/refusal-log";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
-import { logRefusal } from "@pelikuni/runtime/refusal-log";
 import type { Logger } from "pino";
 import { findOwner } from "./entry-store.ts";
 import { orUnavailable, refusalError } from "./history-errors.ts";

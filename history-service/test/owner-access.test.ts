@@ -19,7 +19,7 @@ import {
   WatchWalletResponseSchema,
 } from "@pelikuni/gen/history/v1/history_service_pb";
 import { type WalletEvent, WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
-import { callerKey } from "@pelikuni/runtime/caller";
+import { callerKey } from "@pelikuni/runtime/access/caller";
 import { createLogger } from "@pelikuni/runtime/logger";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";

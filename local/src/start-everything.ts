@@ -8,9 +8,9 @@ import {
   type AuthConfiguration,
   assertNotExposed,
   isOpen,
-} from "@pelikuni/runtime/auth-configuration";
-import type { Caller } from "@pelikuni/runtime/caller";
-import { callingAs } from "@pelikuni/runtime/calling-as";
+} from "@pelikuni/runtime/access/auth-configuration";
+import type { Caller } from "@pelikuni/runtime/access/caller";
+import { callingAs } from "@pelikuni/runtime/access/calling-as";
 import type { KafkaConfiguration } from "@pelikuni/runtime/kafka";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources, type ResourceStack } from "@pelikuni/runtime/resource-stack";

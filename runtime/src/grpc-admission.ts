@@ -7,10 +7,10 @@ import {
   type ServerInterceptor,
   ServerListenerBuilder,
 } from "@grpc/grpc-js";
-import type { Credentials } from "./authentication.ts";
-import { type Caller, principalOf } from "./caller.ts";
+import type { Credentials } from "./access/authentication.ts";
+import { type Caller, principalOf } from "./access/caller.ts";
+import { namesIn, type Peer } from "./access/peer.ts";
 import { statusOfError } from "./grpc-js-status.ts";
-import { namesIn, type Peer } from "./peer.ts";
 import { createReceptions, receptionsMaxOf } from "./receptions.ts";
 
 /** Lets calls in by their headers, before their messages are taken. */

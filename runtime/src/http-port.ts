@@ -16,12 +16,12 @@ import {
   RetryInfoSchema,
 } from "@pelikuni/gen/google/rpc/error_details_pb";
 import type { Logger } from "pino";
-import { arrivingCallerKey, type Credentials } from "./authentication.ts";
-import { type Caller, principalOf } from "./caller.ts";
+import { arrivingCallerKey, type Credentials } from "./access/authentication.ts";
+import { type Caller, principalOf } from "./access/caller.ts";
+import { peerKey, peerNamesOfSocket } from "./access/peer.ts";
 import { readBody } from "./http-body.ts";
 import { answerCors } from "./http-cors.ts";
 import { universalRequest } from "./http-request.ts";
-import { peerKey, peerNamesOfSocket } from "./peer.ts";
 import { isLoopbackHost, listen, trackConnections } from "./port.ts";
 import { createReceptions, type Receptions, receptionsMaxOf } from "./receptions.ts";
 import type { DeadlineLimits } from "./rpc-call.ts";

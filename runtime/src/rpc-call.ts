@@ -5,8 +5,8 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
-import { type Caller, callerKey } from "./caller.ts";
-import { type Peer, peerKey } from "./peer.ts";
+import { type Caller, callerKey } from "./access/caller.ts";
+import { type Peer, peerKey } from "./access/peer.ts";
 
 /** What a transport knows about a call before anybody asks for more. */
 export interface RpcCallOptions {

@@ -8,7 +8,7 @@ import {
 } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { untilAborted } from "./abortable-stream.ts";
-import { createHeldRefusals } from "./held-refusals.ts";
+import { createHeldRefusals } from "./access/held-refusals.ts";
 import { callOver } from "./rpc-call.ts";
 import { rpcError } from "./rpc-errors.ts";
 import { answerOfFault } from "./rpc-fault.ts";

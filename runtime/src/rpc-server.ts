@@ -11,18 +11,22 @@ import {
 } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { type AuthConfiguration, assertNotExposed, isOpen } from "./auth-configuration.ts";
-import { type Credentials, createAuthentication, type FindApiKey } from "./authentication.ts";
-import { createAuthorization, type Ownership } from "./authorization.ts";
-import { createCallCost } from "./call-cost.ts";
-import type { Caller } from "./caller.ts";
-import { createCallerLimits } from "./caller-limits.ts";
+import { type AuthConfiguration, assertNotExposed, isOpen } from "./access/auth-configuration.ts";
+import {
+  type Credentials,
+  createAuthentication,
+  type FindApiKey,
+} from "./access/authentication.ts";
+import { createAuthorization, type Ownership } from "./access/authorization.ts";
+import { createCallCost } from "./access/call-cost.ts";
+import type { Caller } from "./access/caller.ts";
+import { createCallerLimits } from "./access/caller-limits.ts";
+import { assertScopesKnown } from "./access/known-scopes.ts";
 import type { ServerTls } from "./certificates.ts";
 import { createGrpcAdmission } from "./grpc-admission.ts";
 import { openGrpcPort } from "./grpc-port.ts";
 import { openHttpPort } from "./http-port.ts";
 import { createInProcessTransport } from "./in-process-transport.ts";
-import { assertScopesKnown } from "./known-scopes.ts";
 import { createRpcGuard, type RpcGuard } from "./rpc-guard.ts";
 import { createValidationInterceptor } from "./rpc-validation.ts";
 import { preparePortTls } from "./tls-port.ts";

@@ -8,7 +8,7 @@ import {
   type AccessTokens,
   clientCredentialsSchema,
   createAccessTokens,
-} from "../src/access-tokens.ts";
+} from "../src/access/access-tokens.ts";
 import { createLogger } from "../src/logger.ts";
 import {
   answerJson,

@@ -2,8 +2,8 @@ import { createFileRegistry, type DescService, fromBinary } from "@bufbuild/prot
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { Health } from "@pelikuni/gen/grpc/health/v1/health_pb";
 import { expect, test } from "vitest";
-import { createAuthorization } from "../src/authorization.ts";
-import { assertScopesKnown } from "../src/known-scopes.ts";
+import { createAuthorization } from "../src/access/authorization.ts";
+import { assertScopesKnown } from "../src/access/known-scopes.ts";
 import { createLogger } from "../src/logger.ts";
 import { readDescriptorSet } from "./rpc-test-server.ts";
 

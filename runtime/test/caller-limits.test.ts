@@ -7,7 +7,13 @@ import {
 } from "@connectrpc/connect";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { afterEach, describe, expect, test } from "vitest";
-import { apiKeyIssuer, type Caller, callerKey, callerOf, openCaller } from "../src/caller.ts";
+import {
+  apiKeyIssuer,
+  type Caller,
+  callerKey,
+  callerOf,
+  openCaller,
+} from "../src/access/caller.ts";
 import { errorReason, errorRetryDelayMs } from "../src/rpc-errors.ts";
 import {
   deferred,

@@ -8,7 +8,7 @@ import {
 import { GetWalletResponseSchema } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { authSchema } from "../src/auth-configuration.ts";
+import { authSchema } from "../src/access/auth-configuration.ts";
 import { PortTakenError } from "../src/port.ts";
 import { rpcLimitsSchema, startRpcServer } from "../src/rpc-server.ts";
 import { createGrpcTransport } from "../src/rpc-transport.ts";

@@ -10,8 +10,8 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { authSchema } from "../src/auth-configuration.ts";
-import type { Caller } from "../src/caller.ts";
+import { authSchema } from "../src/access/auth-configuration.ts";
+import type { Caller } from "../src/access/caller.ts";
 import type { ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
 import {

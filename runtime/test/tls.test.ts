@@ -13,9 +13,9 @@ import {
 } from "@pelikuni/e2e/test-certificates";
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
+import { peerNamesOf } from "../src/access/peer.ts";
 import { type CertificateFiles, openCertificates, type ServerTls } from "../src/certificates.ts";
 import { createLogger } from "../src/logger.ts";
-import { peerNamesOf } from "../src/peer.ts";
 import { createGrpcTransport } from "../src/rpc-transport.ts";
 import {
   deferred,

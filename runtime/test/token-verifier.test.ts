@@ -1,8 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { authSchema } from "../src/auth-configuration.ts";
+import { authSchema } from "../src/access/auth-configuration.ts";
+import { KeysUnavailable } from "../src/access/signing-keys.ts";
+import {
+  createTokenVerifier,
+  TokenRefused,
+  type TokenVerifier,
+} from "../src/access/token-verifier.ts";
 import { createLogger } from "../src/logger.ts";
-import { KeysUnavailable } from "../src/signing-keys.ts";
-import { createTokenVerifier, TokenRefused, type TokenVerifier } from "../src/token-verifier.ts";
 import { audience, createSigningKey, type KeyServer, startKeyServer } from "./key-server.ts";
 
 let server: KeyServer;

@@ -1,4 +1,4 @@
-import { apiKeyPrefix } from "@pelikuni/runtime/authentication";
+import { apiKeyPrefix } from "@pelikuni/runtime/access/authentication";
 
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 // 62 ** 43 is the first power above 2 ** 256.

@@ -1,4 +1,4 @@
-import type { ValidApiKey } from "@pelikuni/runtime/api-key-lookup";
+import type { ValidApiKey } from "@pelikuni/runtime/access/api-key-lookup";
 import type { Sql } from "@pelikuni/runtime/postgres";
 import { arrayLiteral } from "@pelikuni/runtime/postgres-array";
 import type { Actor } from "./wallet.ts";

@@ -1,9 +1,9 @@
 import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ApiKeyService } from "@pelikuni/gen/auth/v1/api_key_service_pb";
-import { type ApiKeyLookup, createApiKeyLookup } from "@pelikuni/runtime/api-key-lookup";
-import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
-import { knownScopes } from "@pelikuni/runtime/known-scopes";
+import { type ApiKeyLookup, createApiKeyLookup } from "@pelikuni/runtime/access/api-key-lookup";
+import type { AuthConfiguration } from "@pelikuni/runtime/access/auth-configuration";
+import { knownScopes } from "@pelikuni/runtime/access/known-scopes";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { type RpcService, rpcService } from "@pelikuni/runtime/rpc-server";
 import type { Logger } from "pino";

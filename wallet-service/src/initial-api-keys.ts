@@ -1,5 +1,5 @@
-import { apiKeyHash } from "@pelikuni/runtime/api-key-lookup";
-import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
+import { apiKeyHash } from "@pelikuni/runtime/access/api-key-lookup";
+import type { AuthConfiguration } from "@pelikuni/runtime/access/auth-configuration";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import type { Logger } from "pino";
 import { shownPrefix } from "./api-key-secret.ts";

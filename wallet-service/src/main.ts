@@ -1,4 +1,4 @@
-import { authSchema } from "@pelikuni/runtime/auth-configuration";
+import { authSchema } from "@pelikuni/runtime/access/auth-configuration";
 import { loadConfiguration } from "@pelikuni/runtime/configuration";
 import { kafkaSchema } from "@pelikuni/runtime/kafka";
 import { runUntilSignal } from "@pelikuni/runtime/lifecycle";

@@ -1,4 +1,4 @@
-import type { Ownership } from "@pelikuni/runtime/authorization";
+import type { Ownership } from "@pelikuni/runtime/access/authorization";
 import type { BatchReader } from "@pelikuni/runtime/batch-reader";
 import { orUnavailable } from "./rpc/reads.ts";
 import { refusalError } from "./wallet-errors.ts";

@@ -2,7 +2,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, createContextValues } from "@connectrpc/connect";
 import type { WalletEvent } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import type { Receipt } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { type Caller, callerKey, openCaller } from "@pelikuni/runtime/caller";
+import { type Caller, callerKey, openCaller } from "@pelikuni/runtime/access/caller";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ServiceBed, startServiceBed } from "./test-service.ts";
 

@@ -1,6 +1,6 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { apiKeyHash } from "@pelikuni/runtime/api-key-lookup";
+import { apiKeyHash } from "@pelikuni/runtime/access/api-key-lookup";
 import { errorMetadata, errorReason, errorViolations } from "@pelikuni/runtime/rpc-errors";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -1,5 +1,5 @@
 import { createContextValues } from "@connectrpc/connect";
-import { type Caller, callerKey } from "@pelikuni/runtime/caller";
+import { type Caller, callerKey } from "@pelikuni/runtime/access/caller";
 import { createLogger } from "@pelikuni/runtime/logger";
 import { v7 } from "uuid";
 import { expect, test } from "vitest";

@@ -1,6 +1,6 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { WalletService as Contract } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import type { AuthConfiguration } from "@pelikuni/runtime/auth-configuration";
+import type { AuthConfiguration } from "@pelikuni/runtime/access/auth-configuration";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport } from "@pelikuni/runtime/rpc-transport";

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ApiKeySchema, ValidApiKeySchema } from "@pelikuni/gen/auth/v1/api_key_service_pb";
-import type { ValidApiKey } from "@pelikuni/runtime/api-key-lookup";
+import type { ValidApiKey } from "@pelikuni/runtime/access/api-key-lookup";
 import type { RecordedApiKey } from "../api-key-store.ts";
 
 /** A key as the contract shows it. */

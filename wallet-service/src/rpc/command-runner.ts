@@ -1,6 +1,6 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Details as DetailsOnWire } from "@pelikuni/gen/wallet/v1/wallet_pb";
-import { actorOf, type Caller, callerOf, principalOf } from "@pelikuni/runtime/caller";
+import { actorOf, type Caller, callerOf, principalOf } from "@pelikuni/runtime/access/caller";
 import type { Request } from "../command-group.ts";
 import { type Answer, CommandFault, type CommandOutcome } from "../command-outcome.ts";
 import type { Command } from "../decide/command.ts";

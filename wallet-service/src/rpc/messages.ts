@@ -7,7 +7,7 @@ import type {
   WalletSettingsSchema,
 } from "@pelikuni/gen/wallet/v1/wallet_pb";
 import type { ReceiptSchema } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { type Caller, mayReadOf } from "@pelikuni/runtime/caller";
+import { type Caller, mayReadOf } from "@pelikuni/runtime/access/caller";
 import type { Answer, AnsweredWallet } from "../command-outcome.ts";
 import { formatAmount, subtract, zero } from "../money.ts";
 import type { HoldState, Side } from "../wallet.ts";

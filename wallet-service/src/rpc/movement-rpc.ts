@@ -9,10 +9,10 @@ import {
   TransferResponseSchema,
   type WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import type { Ownership } from "@pelikuni/runtime/authorization";
-import { type Caller, callerOf, ownUserOf } from "@pelikuni/runtime/caller";
+import type { Ownership } from "@pelikuni/runtime/access/authorization";
+import { type Caller, callerOf, ownUserOf } from "@pelikuni/runtime/access/caller";
+import { logRefusal } from "@pelikuni/runtime/access/refusal-log";
 import type { Logger } from "@pelikuni/runtime/logger";
-import { logRefusal } from "@pelikuni/runtime/refusal-log";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import type { Request } from "../command-group.ts";
 import type { CommandFault, CommandOutcome } from "../command-outcome.ts";

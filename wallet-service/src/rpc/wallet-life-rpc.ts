@@ -4,8 +4,8 @@ import {
   type UpdateWalletRequest,
   type WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { ownUserOf } from "@pelikuni/runtime/access/caller";
 import { createBatchReader } from "@pelikuni/runtime/batch-reader";
-import { ownUserOf } from "@pelikuni/runtime/caller";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
 import { expect, type UpdateWallet } from "../decide/command.ts";
 import { formatAmount } from "../money.ts";

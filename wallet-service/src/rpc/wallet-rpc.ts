@@ -1,6 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import type { Ownership } from "@pelikuni/runtime/authorization";
+import type { Ownership } from "@pelikuni/runtime/access/authorization";
 import type { Logger } from "@pelikuni/runtime/logger";
 import type { WalletEngine } from "../wallet-engine.ts";
 import type { WalletServiceConfiguration } from "../wallet-service-configuration.ts";

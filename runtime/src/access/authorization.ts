@@ -9,10 +9,10 @@ import {
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type AccessRule, access } from "@pelikuni/gen/auth/v1/authorization_pb";
+import type { Logger } from "../logger.ts";
+import { rpcError } from "../rpc-errors.ts";
 import { type Caller, callerKey, limitToOwn, ownUserOf } from "./caller.ts";
-import type { Logger } from "./logger.ts";
 import { logRefusal } from "./refusal-log.ts";
-import { rpcError } from "./rpc-errors.ts";
 
 /** Knows whose the things are that requests name. */
 export interface Ownership {

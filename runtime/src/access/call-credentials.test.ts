@@ -1,9 +1,9 @@
 import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { Health } from "@pelikuni/gen/grpc/health/v1/health_pb";
 import { expect, test } from "vitest";
-import { giveTokens, startTokenEndpoint } from "../test/token-endpoint.ts";
+import { giveTokens, startTokenEndpoint } from "../../test/token-endpoint.ts";
+import { createLogger } from "../logger.ts";
 import { callCredentialsSchema, withCredentials } from "./call-credentials.ts";
-import { createLogger } from "./logger.ts";
 
 const logger = createLogger("test", { level: "silent", format: "json" });
 let nowMs = 1_000_000;

@@ -1,6 +1,6 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { errorReason } from "../rpc-errors.ts";
 import { rateLimitedReason } from "./caller-limits.ts";
-import { errorReason } from "./rpc-errors.ts";
 
 /**
  * Holds refusals back for a moment. Whoever repeats a refused call at once could otherwise keep a

@@ -1,8 +1,8 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { rpcError } from "../rpc-errors.ts";
 import { secureUrl } from "./auth-configuration.ts";
-import { rpcError } from "./rpc-errors.ts";
 
 /** How a service gets tokens for itself: the client credentials grant of OAuth 2.0, RFC 6749. */
 export const clientCredentialsSchema = z.strictObject({

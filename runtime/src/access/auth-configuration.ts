@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { OperatorError } from "./operator-error.ts";
-import { isLoopback } from "./port.ts";
+import { OperatorError } from "../operator-error.ts";
+import { isLoopback } from "../port.ts";
 
 const secondsMax = 86_400;
 

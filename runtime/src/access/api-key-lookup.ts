@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { createBatchReader } from "./batch-reader.ts";
+import { createBatchReader } from "../batch-reader.ts";
 import { apiKeyIssuer, type Caller } from "./caller.ts";
 
 /** A key that is neither revoked nor expired. */

@@ -7,14 +7,14 @@ import {
   type StreamResponse,
   type UnaryRequest,
 } from "@connectrpc/connect";
-import { untilAborted } from "./abortable-stream.ts";
+import { untilAborted } from "../abortable-stream.ts";
+import type { Logger } from "../logger.ts";
+import { rpcError } from "../rpc-errors.ts";
+import { answerOfFault } from "../rpc-fault.ts";
+import { rpcCallOf } from "../rpc-run.ts";
 import { type AuthConfiguration, isOpen } from "./auth-configuration.ts";
 import { type Caller, callerKey, certificateIssuer, openCaller } from "./caller.ts";
-import type { Logger } from "./logger.ts";
 import { type Peer, peerKey } from "./peer.ts";
-import { rpcError } from "./rpc-errors.ts";
-import { answerOfFault } from "./rpc-fault.ts";
-import { rpcCallOf } from "./rpc-run.ts";
 import { KeysUnavailable } from "./signing-keys.ts";
 import { createTokenVerifier, TokenRefused } from "./token-verifier.ts";
 

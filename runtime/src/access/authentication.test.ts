@@ -1,9 +1,9 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
+import { createLogger } from "../logger.ts";
 import { authSchema } from "./auth-configuration.ts";
 import { createAuthentication } from "./authentication.ts";
 import { openCaller } from "./caller.ts";
-import { createLogger } from "./logger.ts";
 
 const logger = createLogger("test", { level: "silent", format: "json" });
 const certificates = [{ name: "shop", scopes: ["wallets:read"] }];

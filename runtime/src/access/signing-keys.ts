@@ -7,8 +7,8 @@ import {
   type LocalJWKSet,
 } from "jose";
 import { z } from "zod";
+import type { Logger } from "../logger.ts";
 import { secureUrl } from "./auth-configuration.ts";
-import type { Logger } from "./logger.ts";
 
 /** The public keys of one issuer, fetched from it and kept while it does not answer. */
 export interface SigningKeys extends Disposable {

@@ -1,7 +1,7 @@
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from "jose";
+import type { Logger } from "../logger.ts";
 import type { AuthConfiguration } from "./auth-configuration.ts";
 import type { Caller } from "./caller.ts";
-import type { Logger } from "./logger.ts";
 import { createSigningKeys, type SigningKeys } from "./signing-keys.ts";
 
 /** Checks the tokens of the configured issuers. */

@@ -6,11 +6,11 @@ import {
   type UnaryRequest,
   type UnaryResponse,
 } from "@connectrpc/connect";
+import type { Logger } from "../logger.ts";
+import { rpcError } from "../rpc-errors.ts";
+import { createTurns, type Turns } from "../turns.ts";
 import type { CallCost } from "./call-cost.ts";
 import { type Caller, callerOf, principalOf } from "./caller.ts";
-import type { Logger } from "./logger.ts";
-import { rpcError } from "./rpc-errors.ts";
-import { createTurns, type Turns } from "./turns.ts";
 
 /** How much one caller may ask of one server; the open caller has no limits. */
 export interface CallerLimits {

@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import type { Logger } from "../logger.ts";
 import type { Caller } from "./caller.ts";
-import type { Logger } from "./logger.ts";
 
 /**
  * Logs that a caller was refused what he may not have; what of it does not exist is logged alike.

@@ -1,7 +1,7 @@
 import { type FileRegistry, getOption } from "@bufbuild/protobuf";
 import { access } from "@pelikuni/gen/auth/v1/authorization_pb";
+import { OperatorError } from "../operator-error.ts";
 import type { AuthConfiguration } from "./auth-configuration.ts";
-import { OperatorError } from "./operator-error.ts";
 
 /** The scopes that a contract's methods ask for, in alphabetical order. */
 export function knownScopes(contract: FileRegistry): readonly string[] {
