@@ -10,6 +10,7 @@ import type {
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { createAnswerEncoder, type EncodeAnswer } from "./answer-encoding.ts";
 import { authorizationIn, type GrpcAdmission, peerOf } from "./grpc-admission.ts";
 import { headersOf, metadataOf, statusOfError } from "./grpc-js-status.ts";
 import { decodeMessage } from "./message-decoding.ts";
@@ -96,6 +97,7 @@ function unaryHandler(
   options: GrpcServiceOptions,
 ): handleUnaryCall<Buffer, Buffer> {
   const run = unaryRunner(spec, options.interceptors);
+  const encodeAnswer = createAnswerEncoder(spec.method.output);
   return (grpcCall, callback) => {
     let answered = false;
     const answer = (...args: Parameters<typeof callback>): void => {
@@ -113,20 +115,26 @@ function unaryHandler(
       if (!answered && sentHeader !== undefined) grpcCall.sendMetadata(metadataOf(sentHeader));
       answer(null, bytes, sentTrailer && metadataOf(sentTrailer));
     };
-    answerUnary(run, call, grpcCall.request, options.messageBytesMax).then(succeed, (fault) => {
-      answer(statusOfError(answerOfFault(fault, call, options.logger)));
-    });
+    const { messageBytesMax } = options;
+    answerUnary(run, encodeAnswer, call, grpcCall.request, messageBytesMax).then(
+      succeed,
+      (fault) => {
+        answer(statusOfError(answerOfFault(fault, call, options.logger)));
+      },
+    );
   };
 }
 
 async function answerUnary(
   run: UnaryRunner,
+  encodeAnswer: EncodeAnswer,
   call: RpcCall,
   bytes: Buffer,
   messageBytesMax: number,
 ): Promise<Buffer> {
   const response = await run(call, decodeRequest(call.method, bytes, messageBytesMax));
-  return encode(call.method, response.message);
+  const encoded = encodeAnswer(response.message);
+  return bufferOf(encoded instanceof Promise ? await encoded : encoded);
 }
 
 function streamHandler(
@@ -158,7 +166,7 @@ async function sendStream(
   for await (const message of response.message) {
     if (!headerSent) grpcCall.sendMetadata(metadataOf(response.header));
     headerSent = true;
-    const bytes = encode(call.method, message);
+    const bytes = bufferOf(toBinary(call.method.output, message));
     if (!grpcCall.write(bytes)) await untilWritable(grpcCall, call.signal);
   }
   grpcCall.end(metadataOf(response.trailer));
@@ -218,7 +226,6 @@ function decodeRequest(method: DescMethod, bytes: Buffer, messageBytesMax: numbe
   return decodeMessage(method.input, bytes);
 }
 
-function encode(method: DescMethod, message: Message): Buffer {
-  const bytes = toBinary(method.output, message);
+function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

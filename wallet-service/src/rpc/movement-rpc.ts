@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import {
@@ -14,6 +13,7 @@ import { type Caller, callerOf, ownUserOf } from "@pelikuni/runtime/access/calle
 import { logRefusal } from "@pelikuni/runtime/access/refusal-log";
 import type { Logger } from "@pelikuni/runtime/logger";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
+import { mapInSlices } from "@pelikuni/runtime/slices";
 import type { Request } from "../command-group.ts";
 import type { CommandFault, CommandOutcome } from "../command-outcome.ts";
 import {
@@ -40,8 +40,6 @@ type Handlers = Pick<
 
 const defaultAccount = "external";
 const walletsLoggedMax = 10;
-// About a millisecond's work.
-const sliceLength = 50;
 
 /** The handlers that move money. */
 export function movementRpc(
@@ -121,19 +119,6 @@ export function movementRpc(
       return { receipt, wallets, reversal: reversalMessage(items) };
     },
   };
-}
-
-/** Maps many items, and lets other calls go on now and then. */
-async function mapInSlices<Item, Result>(
-  items: readonly Item[],
-  map: (item: Item, index: number) => Result,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  for (const [index, item] of items.entries()) {
-    if (index % sliceLength === sliceLength - 1) await nextTurn();
-    results.push(map(item, index));
-  }
-  return results;
 }
 
 function transferCommand(message: TransferRequest): MoveMoney {

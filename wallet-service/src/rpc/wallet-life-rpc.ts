@@ -7,6 +7,7 @@ import {
 import { ownUserOf } from "@pelikuni/runtime/access/caller";
 import { createBatchReader } from "@pelikuni/runtime/batch-reader";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
+import { mapInSlices } from "@pelikuni/runtime/slices";
 import { expect, type UpdateWallet } from "../decide/command.ts";
 import { formatAmount } from "../money.ts";
 import { refusalError } from "../wallet-errors.ts";
@@ -65,7 +66,7 @@ export function walletLifeRpc(parts: WalletRpcParts, { run }: CommandRunner): Ha
           ? []
           : await pool.read((sql) => listWallets(sql, { ...wanted, ...ofUser })),
       );
-      return { wallets: rows.map(walletMessage), nextPageToken };
+      return { wallets: await mapInSlices(rows, walletMessage), nextPageToken };
     },
 
     async freezeWallet(message, context) {
