@@ -4,7 +4,7 @@ import type { FastifyRequest } from "fastify";
 /** Does what a request asks for when its client's turn has come. */
 export type TakeTurn = <T>(request: FastifyRequest, work: () => Promise<T>) => Promise<T>;
 
-// Enough for the calls a second that one caller may make, as long as each takes less than 16 ms.
+// Enough for the calls a second that one caller may make, as long as each takes less than 32 ms.
 const callsPerClientMax = 32;
 
 /**

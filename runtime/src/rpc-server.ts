@@ -59,9 +59,10 @@ export const rpcLimitsSchema = z
     streams_open_max: count(1_000),
     /**
      * Calls a second that one caller may make, a batch counting as its items; more are refused with
-     * RATE_LIMITED. A fifth of what a replica carries, so that a company's only backend has enough.
+     * RATE_LIMITED. Two cores carry a few times as many, and a company's only backend has enough:
+     * 86 million a day of each replica.
      */
-    caller_calls_per_second: count(2_000),
+    caller_calls_per_second: count(1_000),
     /** Calls that one caller may make at once after a time without any. */
     caller_burst: count(2_000),
     /** Of requests_in_flight_max, what one caller may have. */

@@ -37,7 +37,7 @@ export interface WalletService extends AsyncDisposable {
 // Others wait for a caller's share in the group under way, and again for that in their own: 16 are
 // some three milliseconds. As long as a group takes no more than this, his calls a second are what
 // limits him, and not his share.
-const groupShareMs = 8;
+const groupShareMs = 16;
 const holdExpiryIntervalMs = 1_000;
 const requestKeyCleanupIntervalMs = 60_000;
 const dayMs = 86_400_000;

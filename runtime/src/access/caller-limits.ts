@@ -32,7 +32,7 @@ const streamCost = 10;
  * Of a caller's calls that count as more than one, as many are at work at once as he may make in
  * this time: a few pages, or one batch. The others wait, so that other callers need not.
  */
-const heavyAtWorkMs = 32;
+const heavyAtWorkMs = 64;
 // About 300 bytes each. Whoever is pushed out comes back as if he had not called for a while.
 const callersKeptMax = 10_000;
 const inFlightRetryDelayMs = 250;
