@@ -6,12 +6,12 @@ export interface Turns {
   isIdle(): boolean;
 }
 
-/** @param most what all that goes on at once may count as */
-export function createTurns(most: number): Turns {
+/** @param most what all that goes on at once may count as, now */
+export function createTurns(most: () => number): Turns {
   const waiting: { readonly cost: number; readonly start: () => void }[] = [];
   let running = 0;
 
-  const fits = (cost: number): boolean => running === 0 || running + cost <= most;
+  const fits = (cost: number): boolean => running === 0 || running + cost <= most();
 
   function startWaiting(): void {
     for (let [first] = waiting; first !== undefined && fits(first.cost); [first] = waiting) {

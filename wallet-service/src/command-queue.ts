@@ -1,3 +1,5 @@
+import { createRecentCallers } from "@pelikuni/runtime/recent-callers";
+
 /** Commands that wait, kept apart by who sent them, so that nobody waits for all of another's. */
 export interface CommandQueue<Waiting> {
   /** How many wait. */
@@ -21,9 +23,6 @@ export interface GroupSize {
   readonly eventsPerCallerMax: number;
 }
 
-// One who calls ten times a second is one of several callers all the time.
-const activeMs = 1_000;
-
 /**
  * Creates an empty queue.
  *
@@ -39,21 +38,12 @@ export function createCommandQueue<Waiting>(
   // In the order of their turns; a caller with nothing to do has no lane.
   const lanes = new Map<string, Waiting[]>();
   let length = 0;
-  let last = { caller: "", seenMs: Number.NEGATIVE_INFINITY };
-  let lastOther = last;
-
-  function noteActive(caller: string, nowMs: number): void {
-    if (caller === "") return;
-    if (caller !== last.caller) lastOther = last;
-    last = { caller, seenMs: nowMs };
-  }
+  const recent = createRecentCallers();
 
   /** Whether somebody else than the one who waits, waits too or sent something a moment ago. */
   function hasOthers(nowMs: number): boolean {
     const [one, other] = [...lanes.keys()].filter((caller) => caller !== "");
-    if (other !== undefined) return true;
-    const recent = last.caller === one ? lastOther : last;
-    return nowMs - recent.seenMs < activeMs;
+    return other !== undefined || recent.hasOthersThan(one, nowMs);
   }
 
   return {
@@ -62,7 +52,7 @@ export function createCommandQueue<Waiting>(
     },
     push(caller, waiting, nowMs) {
       if (waiting.length === 0) return;
-      noteActive(caller, nowMs);
+      if (caller !== "") recent.note(caller, nowMs);
       length += waiting.length;
       const lane = lanes.get(caller);
       if (lane === undefined) lanes.set(caller, [...waiting]);

@@ -153,7 +153,7 @@ function newUsage(
     requests: 0,
     streams: 0,
     refusedSinceLog: 0,
-    heavyTurns: createTurns((perSecond * heavyAtWorkMs) / 1_000),
+    heavyTurns: createTurns(() => (perSecond * heavyAtWorkMs) / 1_000),
     allowed: callerBurst,
     allowedAtMs: nowMs,
     loggedAtMs: Number.NEGATIVE_INFINITY,
