@@ -2,6 +2,9 @@ import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { inject } from "vitest";
 
+// Postgres itself waits five seconds in each.
+const dropAttemptsMax = 5;
+
 /** An empty database of one test file; disposing drops it together with its role. */
 export interface TestDatabase extends AsyncDisposable {
   /** Connection as the database's owner, who migrates. */
@@ -33,14 +36,28 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     serviceUrl: serviceUrl.href,
     [Symbol.asyncDispose]: () =>
       onServer(serverUrl, async (sql) => {
-        // `force` may not terminate an autovacuum worker, which belongs to the superuser; without it
-        // Postgres asks the worker to stop.
-        await sql`drop database if exists ${sql(name)} with (force)`.catch(
-          async () => await sql`drop database if exists ${sql(name)}`,
-        );
+        await dropDatabase(sql, name);
         await sql`drop role if exists ${sql(role)}`;
       }),
   };
+}
+
+/**
+ * Drops a database that somebody may still be connected to. `force` may not terminate an autovacuum
+ * worker, which belongs to the superuser, and then terminates nobody; without it Postgres asks the
+ * worker to stop, and minds everybody else.
+ */
+async function dropDatabase(sql: postgres.Sql, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await sql`drop database if exists ${sql(name)} with (force)`.catch(
+        async () => await sql`drop database if exists ${sql(name)}`,
+      );
+      return;
+    } catch (error) {
+      if (attempt === dropAttemptsMax) throw error;
+    }
+  }
 }
 
 async function onServer(url: string, work: (sql: postgres.Sql) => Promise<void>): Promise<void> {
