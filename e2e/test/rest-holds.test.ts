@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import {
   type HoldView,
   holdOf,
@@ -156,9 +156,8 @@ test("from expire_time on a capture is HOLD_EXPIRED, swept or not, and the money
   };
   const capture = { path: capturePath(hold), body: pay("1") };
   expect((await bed.ask(capture)).body).toMatchObject(problem);
-  await vi.waitUntil(async () => {
-    return holdOf(await bed.send("GET", `/holds/${hold.id}`)).status === "EXPIRED";
-  });
+  const status = async () => holdOf(await bed.send("GET", `/holds/${hold.id}`)).status;
+  await expect.poll(status).toBe("EXPIRED");
   await bed.refused(capture, 400, problem);
   await bed.refused({ path: releasePath(hold) }, 400, problem);
   const expired = { balance: "100.0000", held: "10.0000", available: "90.0000" };

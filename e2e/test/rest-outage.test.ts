@@ -88,7 +88,7 @@ test("a connection that is cut under a keyed request is repeated without the cli
   const headers = { "Idempotency-Key": randomUUID() };
   await grpc.setMode("swallow");
   const answer = fund(headers);
-  await vi.waitFor(() => expect(grpc.swallowedBytes).toBeGreaterThan(0));
+  await expect.poll(() => grpc.swallowedBytes).toBeGreaterThan(0);
   await grpc.setMode("close");
   await grpc.setMode("forward");
   expect((await answer).status).toBe(200);

@@ -116,9 +116,9 @@ test("a call is cancelled when its client is gone", async () => {
   const client = connect(gateway.port, "127.0.0.1");
   await once(client, "connect");
   client.write(`GET /wallets/${id} HTTP/1.1\r\nHost: a\r\n\r\n`);
-  await vi.waitFor(() => expect(events).toEqual(["called"]));
+  await expect.poll(() => events).toEqual(["called"]);
   client.destroy();
-  await vi.waitFor(() => expect(events).toEqual(["called", "cancelled"]));
+  await expect.poll(() => events).toEqual(["called", "cancelled"]);
 });
 
 test("a stop answers what is in flight, then lets nobody in", async () => {
