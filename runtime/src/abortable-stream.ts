@@ -1,6 +1,7 @@
 /**
  * The same messages until the signal is aborted; from then on the reader gets the signal's reason
- * as an error at once, even where the source ignores the signal.
+ * as an error at once, even where the source ignores the signal. The source is ended then, also
+ * when the reader never asks again: one that writes to a client may wait for him for ever.
  * @param onEnd called once when the messages have ended, failed, or are no longer read
  * @param toError turns what the source threw into what the reader gets
  */
@@ -11,20 +12,30 @@ export function untilAborted<T>(
   toError: (fault: unknown) => Error,
 ): AsyncIterable<T> {
   const iterator = source[Symbol.asyncIterator]();
-  let over = false;
+  let closed = false;
+  let told = false;
 
-  const end = (): void => {
-    if (over) return;
-    over = true;
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    signal.removeEventListener("abort", close);
     onEnd();
     // The source may be in the middle of a wait that it never ends; nobody waits for it to notice.
     iterator.return?.().catch(() => undefined);
   };
+  // The reader knows that it is over.
+  const end = (): void => {
+    told = true;
+    close();
+  };
+
+  if (signal.aborted) close();
+  else signal.addEventListener("abort", close, { once: true });
 
   return {
     [Symbol.asyncIterator]: () => ({
       next: async () => {
-        if (over) return { done: true, value: undefined };
+        if (told) return { done: true, value: undefined };
         try {
           const result = await nextOrAbort(iterator, signal);
           if (result.done === true) end();

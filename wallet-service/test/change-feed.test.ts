@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { WalletEventSchema } from "@pelikuni/gen/wallet/v1/wallet_event_pb";
 import {
   EventFormat,
   type SubscribeEventsResponse,
+  WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { createPositionTail } from "@pelikuni/runtime/position-tail";
 import { createDatabaseClient, type DatabaseClient } from "@pelikuni/runtime/postgres";
@@ -207,5 +209,33 @@ test("a snapshot shows all wallets at one position, heads included", async () =>
     const [row] = await owner`select head from wallets where id = ${wallet?.id ?? ""}`;
     expect(Buffer.from(head)).toEqual(row?.head);
   }
+  await owner.end();
+});
+
+test("snapshots that are left in their middle leave no connection behind", async () => {
+  const creations = Array.from({ length: 500 }, () =>
+    bed.inProcess.createWallet({ userId: "carol" }),
+  );
+  await Promise.all(creations);
+  const baseUrl = `http://127.0.0.1:${bed.httpPort}`;
+  const overHttp = createClient(
+    WalletService,
+    createConnectTransport({ baseUrl, httpVersion: "1.1" }),
+  );
+  for (const client of [bed.grpc, overHttp]) {
+    for (let left = 0; left < 40; left += 1) {
+      const leave = new AbortController();
+      for await (const _ of client.snapshotWallets({}, { signal: leave.signal })) break;
+      leave.abort();
+    }
+  }
+  const owner = postgres(bed.database.ownerUrl, { max: 1 });
+  const connections = async () =>
+    (
+      await owner`
+        select 1 from pg_stat_activity
+        where datname = current_database() and application_name like '% snapshot'`
+    ).length;
+  await expect.poll(connections).toBe(0);
   await owner.end();
 });
