@@ -11,7 +11,7 @@ const main = path.join(import.meta.dirname, "src", "main.ts");
 runChild([
   "--conditions=source",
   "--import",
-  import.meta.resolve("tsx"),
+  import.meta.resolve("tsx/esm"),
   main,
   ...process.argv.slice(2),
 ]);

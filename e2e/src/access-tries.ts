@@ -28,6 +28,7 @@ export async function prepareTries(
     triesOf: async ({ scope }) => {
       const own = scope === undefined ? [] : [scope];
       const others = allScopes.filter((each) => each !== scope);
+      const [ofAlice, ofBob] = await Promise.all([give(alice), give(bob)]);
       return {
         unaccepted,
         lacking: await bearer(`machine without ${scope}`, () =>
@@ -38,8 +39,8 @@ export async function prepareTries(
           people.userToken(alice, { scopes: own }),
         ),
         operator: asOperator.headers.authorization,
-        own: await give(alice),
-        foreign: await give(bob),
+        own: ofAlice,
+        foreign: ofBob,
       };
     },
   };

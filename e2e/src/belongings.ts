@@ -33,7 +33,7 @@ export async function giveBelongings(
   const client = createClient(WalletService, transport);
   const create = async (): Promise<string> =>
     (await client.createWallet({ userId }, options)).wallet?.id ?? "";
-  const [walletId, secondId] = [await create(), await create()];
+  const [walletId, secondId] = await Promise.all([create(), create()]);
   await client.fundWallet({ walletId, amount: "100" }, options);
   const transfer = { fromWalletId: walletId, toWalletId: secondId, amount: "1" };
   const { receipt } = await client.transfer(transfer, options);

@@ -14,7 +14,7 @@ export async function runHistoryCommand(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<{ code: unknown; output: string }> {
   const file = path.resolve(import.meta.dirname, `../../history-service/src/${name}.ts`);
-  const loader = import.meta.resolve("tsx");
+  const loader = import.meta.resolve("tsx/esm");
   const args = ["--conditions=source", "--import", loader, file];
   if (address !== "") args.push(address);
   const child = spawn(process.execPath, args, { env: { ...process.env, ...environment } });

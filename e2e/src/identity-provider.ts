@@ -129,7 +129,7 @@ export async function startIdentityProvider(
 async function startProvider(settings: IdentityProviderSettings): Promise<ChildProcess> {
   const child = fork(mainFile, [], {
     cwd: project,
-    execArgv: ["--import", "tsx", "--conditions=source"],
+    execArgv: ["--import", "tsx/esm", "--conditions=source"],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   const printed: string[] = [];

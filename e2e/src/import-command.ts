@@ -68,7 +68,7 @@ export function startImport(
       APP__WALLET_SERVICE__DATABASE__URL: target.serviceUrl,
       APP__WALLET_SERVICE__DATABASE__MIGRATION_URL: target.ownerUrl,
     },
-    execArgv: ["--import", "tsx", "--conditions=source"],
+    execArgv: ["--import", "tsx/esm", "--conditions=source"],
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   let output = "";

@@ -51,7 +51,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   const child = fork(mainFile, [options.name], {
     cwd: project,
     env: environmentOf(options),
-    execArgv: ["--import", "tsx", "--conditions=source"],
+    execArgv: ["--import", "tsx/esm", "--conditions=source"],
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const log = followLog(child);

@@ -40,10 +40,12 @@ describe.each(rows.map((row) => [row.name, row] as const))("%s", (_, row) => {
   test("answers each caller as it should, and a refused one changes nothing", async () => {
     const isWalletRow = walletRows.includes(row);
     const ways = isWalletRow ? bed.walletWays : bed.historyWays;
-    const doors: TriedDoor[] = [];
-    for (const way of ways.filter(({ name }) => name !== "Connect by GET" || hasGet(row))) {
-      doors.push({ name: way.name, door: doorOf(row, way), tries: await tries.triesOf(row) });
-    }
+    const triedWays = ways.filter(({ name }) => name !== "Connect by GET" || hasGet(row));
+    const doors = await Promise.all(
+      triedWays.map(async (way): Promise<TriedDoor> => {
+        return { name: way.name, door: doorOf(row, way), tries: await tries.triesOf(row) };
+      }),
+    );
     if (!isWalletRow) await bed.settle();
     const checked = await checkDoors(doors, row, bed.readWritten);
     cells += checked.cells;

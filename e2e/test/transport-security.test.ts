@@ -247,7 +247,7 @@ test("the health check works over TLS, with a certificate where one is asked for
 });
 
 async function checkHealth(args: readonly string[]): Promise<void> {
-  const node = ["--conditions=source", "--import", import.meta.resolve("tsx")];
+  const node = ["--conditions=source", "--import", import.meta.resolve("tsx/esm")];
   const file = path.join(project, "deploy/check-health.mjs");
   await promisify(execFile)(process.execPath, [...node, file, ...args]);
 }

@@ -41,7 +41,7 @@ await describeWithOwnKafka("embedded Kafka", () => {
       [
         "--conditions=source",
         "--import",
-        import.meta.resolve("tsx"),
+        import.meta.resolve("tsx/esm"),
         path.resolve(import.meta.dirname, "kafka-process.ts"),
         directory,
       ],

@@ -49,7 +49,7 @@ async function query(url: string, text: string): Promise<postgres.RowList<postgr
 /** Starts a process with a Postgres in the directory and waits for it. */
 async function startProcess(): Promise<{ child: ChildProcess; url: string }> {
   const script = path.join(import.meta.dirname, "postgres-process.ts");
-  const args = ["--conditions=source", "--import", "tsx", script, directory];
+  const args = ["--conditions=source", "--import", "tsx/esm", script, directory];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => {

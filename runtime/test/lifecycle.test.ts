@@ -13,7 +13,7 @@ interface Run {
 const script = path.join(import.meta.dirname, "lifecycle-process.ts");
 
 function run(behaviour: string, environment: Record<string, string> = {}): Run {
-  const args = ["--conditions=source", "--import", "tsx", script, behaviour];
+  const args = ["--conditions=source", "--import", "tsx/esm", script, behaviour];
   const child = spawn(process.execPath, args, { env: { PATH: "", ...environment } });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
