@@ -1,6 +1,6 @@
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { z } from "zod";
-import { answerTask } from "./child-run.ts";
+import { answerTasks } from "./child-run.ts";
 import { openGrpcConnection } from "./grpc-connection.ts";
 import { type HttpConnection, openHttpConnection } from "./http-connection.ts";
 import { choosePair, type Run, runOf } from "./measurement.ts";
@@ -25,7 +25,7 @@ type MakeTransfer = (transfer: { readonly from: string; readonly to: string }) =
 const inFlightMax = 1_000;
 const warmUpMs = 1_000;
 
-answerTask(async (message) => {
+answerTasks(async (message) => {
   const task = calmTaskSchema.parse(message);
   const client = task.protocol === "gRPC" ? grpcClient(task) : restClient(task);
   try {

@@ -6,7 +6,7 @@ import {
   WalletService,
 } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
 import { z } from "zod";
-import { answerTask } from "./child-run.ts";
+import { answerTasks } from "./child-run.ts";
 import { type GrpcConnection, openGrpcConnection } from "./grpc-connection.ts";
 import { openHttpConnection } from "./http-connection.ts";
 import type { Transfer } from "./load.ts";
@@ -46,7 +46,7 @@ const grpcRefusals: ReadonlySet<unknown> = new Set([
 const restRefusals: ReadonlySet<number> = new Set([401, 429, 503]);
 const { transfer, batchTransfer, listWallets } = WalletService.method;
 
-answerTask(async (message) => {
+answerTasks(async (message) => {
   const task = floodTaskSchema.parse(message);
   const flood = task.request === "REST transfers" ? await restFlood(task) : grpcFlood(task);
   const startMs = performance.now();

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { startTokenIssuer, type TokenIssuer } from "./bench-tokens.ts";
 import type { CalmTask } from "./calm-load.ts";
-import { runInChild } from "./child-run.ts";
+import { type LoadProcess, runInChild, startLoad } from "./child-run.ts";
 import type { FloodTask } from "./flood-load.ts";
 import { type Run, spreadOf } from "./measurement.ts";
 import type { PartOptions } from "./part.ts";
@@ -46,13 +46,18 @@ export async function measureFlood(options: PartOptions): Promise<PartResult> {
   const notes: string[] = [];
   for (const protocol of protocols) {
     const got = new Map<string, Run[]>();
-    const bed = { system, wallets, issuer, options };
+    // One process all the time, as clients are: its code is compiled once.
+    using calm = startLoad("calm-load.ts");
+    const bed = { system, wallets, issuer, options, calm };
     const alone: Side = { name: `${protocol}, alone`, run: () => runCalm(protocol, bed) };
     const beside = floods.map((flood): Side => {
       const name = `${protocol}, beside ${flood.name}`;
       return { name, run: () => runBeside(protocol, flood, bed, (run) => note(got, name, run)) };
     });
     const progress = (line: string): void => options.progress(`flood: ${line}`);
+    // What every process does for the first time takes longer.
+    for (const side of [alone, ...beside.slice(0, 2)]) await side.run();
+    got.clear();
     const runs = await runInTurn({ sides: [alone, ...beside], rounds, progress, signal });
     rows.push(...rowsOf(alone.name, runs));
     notes.push(...[...got].map(([name, of]) => describeFlood(name, of)));
@@ -77,13 +82,14 @@ interface FloodBed {
   readonly wallets: ServedWallets;
   readonly issuer: TokenIssuer;
   readonly options: PartOptions;
+  readonly calm: LoadProcess;
 }
 
 async function runCalm(
   protocol: CalmTask["protocol"],
-  { system, wallets, issuer, options: { durationMs } }: FloodBed,
+  { system, wallets, issuer, options: { durationMs }, calm }: FloodBed,
 ): Promise<Run> {
-  const run = await runInChild("calm-load.ts", {
+  const run = await calm.measure({
     protocol,
     port: protocol === "gRPC" ? system.grpcPort : system.restPort,
     token: await issuer.issue("calm"),

@@ -1,12 +1,12 @@
 import { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
-import { answerTask } from "./child-run.ts";
+import { answerTasks } from "./child-run.ts";
 import { openGrpcConnection } from "./grpc-connection.ts";
 import { loadTaskSchema, runLoad } from "./load.ts";
 import { transferBytes } from "./transfer-request.ts";
 
 const { transfer } = WalletService.method;
 
-answerTask(async (message) => {
+answerTasks(async (message) => {
   const task = loadTaskSchema.parse(message);
   const connection = openGrpcConnection(task.port, task.token);
   try {

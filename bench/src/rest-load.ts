@@ -1,9 +1,9 @@
-import { answerTask } from "./child-run.ts";
+import { answerTasks } from "./child-run.ts";
 import { openHttpConnection } from "./http-connection.ts";
 import { loadTaskSchema, runLoad } from "./load.ts";
 import { transferRequest } from "./transfer-request.ts";
 
-answerTask(async (message) => {
+answerTasks(async (message) => {
   const task = loadTaskSchema.parse(message);
   const connections = await Promise.all(
     Array.from({ length: task.callers }, () => openHttpConnection(task.port)),

@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import { z } from "zod";
-import { answerTask } from "./child-run.ts";
+import { answerTasks } from "./child-run.ts";
 import { choosePair, runCallers } from "./measurement.ts";
 
 const taskSchema = z.object({
@@ -13,7 +13,7 @@ const taskSchema = z.object({
 const warmUpMs = 500;
 
 // What pgbench does, where there is no pgbench: each client one prepared call after the other.
-answerTask(async (message) => {
+answerTasks(async (message) => {
   const { url, clients, durationMs, workload } = taskSchema.parse(message);
   const sql = postgres(url, { max: clients });
   try {
