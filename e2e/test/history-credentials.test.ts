@@ -133,6 +133,25 @@ test("history takes in events with a key of its own, and asks the wallet-service
   expect(await refusalOf(byHistory.createWallet({ userId: "mallory" }))).toEqual(notAllowed);
 });
 
+test("reads that wait for what has not happened yet leave room for their caller's others", async () => {
+  await using bed = await startBed({ api_key: historyKey });
+  const { wallets, history } = bed.as(initialKey);
+  const { wallet, receipt } = await wallets.createWallet({ userId: "alice" });
+  const walletId = wallet?.id ?? "";
+  await history.listEntries({ walletId, minPosition: receipt?.position ?? 0n });
+  let ended = 0;
+  const waiting = Array.from({ length: 20 }, () => {
+    const read = history.listEntries({ walletId, minPosition: 1_000_000n }, { timeoutMs: 3_000 });
+    return refusalOf(read).finally(() => {
+      ended += 1;
+    });
+  });
+  await history.listEntries({ walletId });
+  expect(ended).toBe(0);
+  const incomplete = [Code.Unavailable, "NOT_COMPLETE_YET"];
+  expect(await Promise.all(waiting)).toEqual(waiting.map(() => incomplete));
+});
+
 test("while the wallet-service is away keys of the last ten seconds go on, and no other is called wrong", async () => {
   await using bed = await startBed({ api_key: historyKey });
   const known = await bed.createKey(["history:read"]);

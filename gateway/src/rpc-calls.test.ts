@@ -150,32 +150,3 @@ async function untilAborted(
   await once(signal, "abort");
   throw signal.reason;
 }
-
-test("of one client's calls so many are under way at once while there are others", async () => {
-  let busyAsked = 0;
-  let answerAll = (): void => undefined;
-  const answered = new Promise<void>((resolve) => {
-    answerAll = resolve;
-  });
-  const gateway = await start({
-    fundWallet: async (_request, { requestHeader }) => {
-      if (requestHeader.get("authorization") !== "Bearer busy") return answer;
-      busyAsked += 1;
-      await answered;
-      return answer;
-    },
-  });
-  const fundAsAnother = () => fund(gateway, { Authorization: "Bearer another" });
-  await fundAsAnother();
-  const busy = Array.from({ length: 70 }, () => fund(gateway, { Authorization: "Bearer busy" }));
-  const whileAnotherAsks = async (): Promise<number> => {
-    expect((await fundAsAnother()).status).toBe(200);
-    return busyAsked;
-  };
-  await expect.poll(whileAnotherAsks).toBe(32);
-  expect((await fund(gateway)).status).toBe(200);
-  expect(busyAsked).toBe(32);
-  answerAll();
-  expect((await Promise.all(busy)).every(({ status }) => status === 200)).toBe(true);
-  expect(busyAsked).toBe(70);
-});

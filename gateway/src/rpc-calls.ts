@@ -10,7 +10,6 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { errorRetryDelayMs } from "@pelikuni/runtime/rpc-errors";
 import type { FastifyReply } from "fastify";
 import { clientSignals } from "./client-signals.ts";
-import type { TakeTurn } from "./client-turns.ts";
 
 /** How long a call may take, and how often one with an Idempotency-Key is repeated. */
 export interface CallLimits {
@@ -36,21 +35,13 @@ export type CallRpc = <I extends DescMessage, O extends DescMessage>(
   input: MessageInitShape<I>,
 ) => Promise<MessageShape<O>>;
 
-/**
- * Makes the caller for one transport.
- *
- * @param takeTurn lets requests of one client begin in turn
- */
-export function rpcCaller(
-  transport: Transport,
-  limits: CallLimits,
-  takeTurn: TakeTurn = (_request, work) => work(),
-): CallRpc {
+/** Makes the caller for one transport. */
+export function rpcCaller(transport: Transport, limits: CallLimits): CallRpc {
   const signalOf = clientSignals();
   return async (reply, method, input) => {
     const startedAt = performance.now();
     const signal = signalOf(reply.raw.req.socket);
-    const callNow = async () => {
+    const call = async () => {
       const leftMs = limits.request_timeout_ms - (performance.now() - startedAt);
       // Connect's protocol knows whole milliseconds alone.
       const timeoutMs = Math.max(1, Math.ceil(leftMs));
@@ -58,7 +49,6 @@ export function rpcCaller(
       const response = await transport.unary(method, signal, timeoutMs, header, input);
       return response.message;
     };
-    const call = () => takeTurn(reply.request, callNow);
     const keyed = reply.request.headers["idempotency-key"] !== undefined;
     let pauseMs = limits.repeat_backoff_ms;
     for (let left = keyed ? limits.repeat_attempts_max : 1; left > 1; left -= 1) {

@@ -7,7 +7,6 @@ import { buildWithResources } from "@pelikuni/runtime/resource-stack";
 import { createGrpcTransport, type GrpcTransportOptions } from "@pelikuni/runtime/rpc-transport";
 import { preparePortTls } from "@pelikuni/runtime/tls-port";
 import { z } from "zod";
-import { createClientTurns } from "./client-turns.ts";
 import { collectOpenApi, serveDocumentation } from "./documentation.ts";
 import { refuseForeignPages } from "./foreign-pages.ts";
 import { createHttpServer, type RestServer } from "./http-server.ts";
@@ -98,7 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await collectOpenApi(app);
     registerRoutes(app, {
       // Calls to history may wait until it is complete, which no other call is to wait for.
-      wallets: rpcCaller(wallets, configuration, createClientTurns()),
+      wallets: rpcCaller(wallets, configuration),
       history: rpcCaller(history, configuration),
       historyStream: rpcStreamer(history, configuration, logger),
     });

@@ -6,6 +6,7 @@ import {
   type HistoryService,
 } from "@pelikuni/gen/history/v1/history_service_pb";
 import type { WalletService } from "@pelikuni/gen/wallet/v1/wallet_service_pb";
+import { waitOutsideTurn } from "@pelikuni/runtime/access/caller-turn";
 import type { PositionTail } from "@pelikuni/runtime/position-tail";
 import type { DatabaseClient } from "@pelikuni/runtime/postgres";
 import { invalidFields } from "@pelikuni/runtime/rpc-validation";
@@ -66,12 +67,25 @@ const segmentEndWaitMs = 3_000;
 export function historyRpc(parts: HistoryRpcParts): ServiceImpl<typeof HistoryService> {
   const { pool, tail, access } = parts;
 
-  function completeTo(minPosition: bigint, context: HandlerContext): Promise<bigint> {
-    return orUnavailable(awaitComplete(pool, tail, minPosition, patienceOf(context)));
+  /** Awaits positions; the caller's other calls need not wait for them as well. */
+  function tailOf(context: HandlerContext): Pick<PositionTail, "waitFor"> {
+    return {
+      waitFor: (position, patience) =>
+        waitOutsideTurn(context, () => tail.waitFor(position, patience)),
+    };
   }
 
-  function segmentEnd(position: bigint, { signal }: HandlerContext): Promise<bigint> {
-    const ending = { pool, tail, waitMs: segmentEndWaitMs, signal };
+  function completeTo(minPosition: bigint, context: HandlerContext): Promise<bigint> {
+    return orUnavailable(awaitComplete(pool, tailOf(context), minPosition, patienceOf(context)));
+  }
+
+  function segmentEnd(position: bigint, context: HandlerContext): Promise<bigint> {
+    const ending = {
+      pool,
+      tail: tailOf(context),
+      waitMs: segmentEndWaitMs,
+      signal: context.signal,
+    };
     return orUnavailable(awaitSegmentEnd(ending, position));
   }
 

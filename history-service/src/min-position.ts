@@ -23,7 +23,7 @@ const answerMarginShare = 0.25;
  */
 export async function awaitComplete(
   pool: DatabaseClient,
-  tail: PositionTail,
+  tail: Pick<PositionTail, "waitFor">,
   minPosition: bigint,
   { timeoutMs, signal }: CallerPatience,
 ): Promise<bigint> {

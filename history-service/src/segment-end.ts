@@ -6,7 +6,7 @@ import { readProgress } from "./event-store.ts";
 /** Where to look for the end, and for how long. */
 export interface SegmentEndParts {
   readonly pool: DatabaseClient;
-  readonly tail: PositionTail;
+  readonly tail: Pick<PositionTail, "waitFor">;
   /** How long to wait for an end that has not arrived. */
   readonly waitMs: number;
   /** Aborted when nobody waits for the result any more. */

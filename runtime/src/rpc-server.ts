@@ -20,7 +20,7 @@ import {
 import { createAuthorization, type Ownership } from "./access/authorization.ts";
 import { createCallCost } from "./access/call-cost.ts";
 import type { Caller } from "./access/caller.ts";
-import { createCallerLimits } from "./access/caller-limits.ts";
+import { createCallerLimiter } from "./access/caller-limits.ts";
 import { assertScopesKnown } from "./access/known-scopes.ts";
 import type { ServerTls } from "./certificates.ts";
 import { createGrpcAdmission } from "./grpc-admission.ts";
@@ -212,28 +212,33 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const validation = createValidationInterceptor(contract, descriptors);
   const authorization = createAuthorization(descriptors, ownership, logger);
   const authentication = createAuthentication({ ...options.access, logger });
-  const interceptors = [
-    guard.interceptor,
-    authentication.interceptor,
-    createCallerLimits(limits, createCallCost(descriptors), logger),
+  const callerLimiter = createCallerLimiter(limits, createCallCost(descriptors), logger);
+  const asking = [guard.interceptor, authentication.interceptor];
+  const checking = [
+    callerLimiter.interceptor,
     authorization.scopes,
     validation,
     authorization.owners,
   ];
-  const common = { ...limits, services, interceptors, logger };
+  const common = { ...limits, services, interceptors: [...asking, ...checking], logger };
   const tls = {
     grpc: preparePortTls(options.grpc, "grpc", logger),
     http: preparePortTls(options.http, "http", logger),
   };
-  const asking = new Set(descriptors.map(({ typeName }) => typeName));
-  const identify = (credentials: Credentials): Promise<Caller> =>
-    authentication
-      .identify(credentials)
-      .catch((error: unknown) => guard.refuse(ConnectError.from(error, Code.Internal)));
+  const serviceNames = new Set(descriptors.map(({ typeName }) => typeName));
+  const identify = async (credentials: Credentials): Promise<Caller> => {
+    try {
+      const caller = await authentication.identify(credentials);
+      callerLimiter.admit(caller);
+      return caller;
+    } catch (error) {
+      return guard.refuse(ConnectError.from(error, Code.Internal));
+    }
+  };
   const admission = createGrpcAdmission({
     ...limits,
     identify,
-    asksWho: (path) => asking.has(path.split("/", 2)[1] ?? ""),
+    asksWho: (path) => serviceNames.has(path.split("/", 2)[1] ?? ""),
   });
   const grpc = await openGrpcPort({
     ...common,
@@ -260,7 +265,10 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   return {
     grpcPort: grpc.port,
     httpPort: http.port,
-    transport: createInProcessTransport(common),
+    transport: createInProcessTransport({
+      ...common,
+      interceptors: [...asking, callerLimiter.admission, ...checking],
+    }),
     [Symbol.asyncDispose]: async () => {
       await stop(guard, [grpc, http]);
       authentication[Symbol.dispose]();

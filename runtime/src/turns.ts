@@ -1,9 +1,13 @@
 /** Lets so much go on at once; what is more waits, in the order in which it came. */
 export interface Turns {
   /** Runs work when its turn has come; what counts as more than all has its turn alone. */
-  run<T>(cost: number, work: () => Promise<T>): Promise<T>;
-  /** Whether nothing goes on, nor waits. */
-  isIdle(): boolean;
+  run<T>(cost: number, work: (turn: Turn) => Promise<T>): Promise<T>;
+}
+
+/** What goes on. */
+export interface Turn {
+  /** Lets others go on while this waits for something; goes on in its turn. */
+  pause<T>(wait: () => Promise<T>): Promise<T>;
 }
 
 /** @param most what all that goes on at once may count as, now */
@@ -13,7 +17,17 @@ export function createTurns(most: () => number): Turns {
 
   const fits = (cost: number): boolean => running === 0 || running + cost <= most();
 
-  function startWaiting(): void {
+  async function begin(cost: number): Promise<void> {
+    if (waiting.length === 0 && fits(cost)) running += cost;
+    else {
+      await new Promise<void>((start) => {
+        waiting.push({ cost, start });
+      });
+    }
+  }
+
+  function end(cost: number): void {
+    running -= cost;
     for (let [first] = waiting; first !== undefined && fits(first.cost); [first] = waiting) {
       waiting.shift();
       running += first.cost;
@@ -23,19 +37,17 @@ export function createTurns(most: () => number): Turns {
 
   return {
     async run(cost, work) {
-      if (waiting.length === 0 && fits(cost)) running += cost;
-      else {
-        await new Promise<void>((start) => {
-          waiting.push({ cost, start });
-        });
-      }
+      await begin(cost);
       try {
-        return await work();
+        return await work({
+          pause: async (wait) => {
+            end(cost);
+            return await wait().finally(() => begin(cost));
+          },
+        });
       } finally {
-        running -= cost;
-        startWaiting();
+        end(cost);
       }
     },
-    isIdle: () => running === 0 && waiting.length === 0,
   };
 }
