@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import {
@@ -15,7 +16,7 @@ import { batchBytes, transferBytes, transferRequest } from "./transfer-request.t
 
 /** What a process is told that asks for as much as it can get. */
 export const floodTaskSchema = z.object({
-  request: z.enum(["transfers", "batches", "pages", "REST transfers"]),
+  request: z.enum(["transfers", "batches", "pages", "REST transfers", "nothing"]),
   port: z.number(),
   token: z.string(),
   walletIds: z.array(z.string()),
@@ -38,6 +39,7 @@ interface Flood {
 const grpcConnections = 8;
 const batchSize = 1_000;
 const pageSize = 1_000;
+const computedMs = 1;
 const grpcRefusals: ReadonlySet<unknown> = new Set([
   status.RESOURCE_EXHAUSTED,
   status.UNAVAILABLE,
@@ -48,7 +50,7 @@ const { transfer, batchTransfer, listWallets } = WalletService.method;
 
 answerTasks(async (message) => {
   const task = floodTaskSchema.parse(message);
-  const flood = task.request === "REST transfers" ? await restFlood(task) : grpcFlood(task);
+  const flood = await startFlood(task);
   const startMs = performance.now();
   let done = 0;
   let refused = 0;
@@ -64,6 +66,19 @@ answerTasks(async (message) => {
   const seconds = (performance.now() - startMs) / 1_000;
   return { perSecond: done / seconds, refusedPerSecond: refused / seconds, calls: done };
 });
+
+async function startFlood(task: FloodTask): Promise<Flood> {
+  if (task.request === "nothing") return { asks: [computeHalfTheTime], close: () => undefined };
+  return task.request === "REST transfers" ? await restFlood(task) : grpcFlood(task);
+}
+
+/** Takes as much of a processor as the other floods do. */
+async function computeHalfTheTime(): Promise<number> {
+  const endMs = performance.now() + computedMs;
+  while (performance.now() < endMs);
+  await delay(computedMs);
+  return 0;
+}
 
 function grpcFlood({ request, port, token, walletIds, callers }: FloodTask): Flood {
   const connections = Array.from({ length: grpcConnections }, () =>
