@@ -86,6 +86,15 @@ test("a batch counts as its transfers, and one larger than the burst is possible
   expect(delayMs).toBeLessThanOrEqual(49_000);
 });
 
+test("of two batches that come together one is served where the first leaves nothing", async () => {
+  const limits = { caller_calls_per_second: 1, caller_burst: 2 };
+  const { wallets } = await start(limits, { batchTransfer: () => ({ results: [] }) });
+  const transfers = Array.from({ length: 50 }, () => validTransfer);
+  const call = () => wallets("gRPC").batchTransfer({ transfers }, as("alice"));
+  const outcomes = await Promise.allSettled([call(), call()]);
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+});
+
 test("a transaction counts as its legs, a page as one call more for eight rows", async () => {
   const limits = { caller_calls_per_second: 1, caller_burst: 1 };
   const handlers = { postTransaction: () => ({}), listWallets: () => ({}) };
