@@ -17,13 +17,18 @@ export function createTurns(most: () => number): Turns {
 
   const fits = (cost: number): boolean => running === 0 || running + cost <= most();
 
+  /** Whether it goes on at once. */
+  function beginNow(cost: number): boolean {
+    const now = waiting.length === 0 && fits(cost);
+    if (now) running += cost;
+    return now;
+  }
+
   async function begin(cost: number): Promise<void> {
-    if (waiting.length === 0 && fits(cost)) running += cost;
-    else {
-      await new Promise<void>((start) => {
-        waiting.push({ cost, start });
-      });
-    }
+    if (beginNow(cost)) return;
+    await new Promise<void>((start) => {
+      waiting.push({ cost, start });
+    });
   }
 
   function end(cost: number): void {
@@ -37,7 +42,8 @@ export function createTurns(most: () => number): Turns {
 
   return {
     async run(cost, work) {
-      await begin(cost);
+      // Most find nobody before them: they need not wait for a promise.
+      if (!beginNow(cost)) await begin(cost);
       try {
         return await work({
           pause: async (wait) => {

@@ -178,7 +178,8 @@ export function createCallerLimiter(
     const caller = callerOf({ values: request.contextValues });
     const principal = principalOf(caller);
     if (principal === "") return await next(request);
-    const usage = usageOf(principal);
+    // He was admitted a moment ago.
+    const usage = usages.get(principal) ?? usageOf(principal);
     const atMs = nowMs();
     recent.note(principal, atMs);
     const tooMany = request.stream ? streamRefusal(usage, limits) : requestRefusal(usage, limits);

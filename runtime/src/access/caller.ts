@@ -77,10 +77,18 @@ export function actorOf(caller: Caller): Pick<Caller, "issuer" | "subject" | "cl
   return caller.issuer === "" ? undefined : caller;
 }
 
+// Callers are remembered with their tokens and keys, and each call asks several times.
+const principals = new WeakMap<Caller, string>();
+
 /**
  * Names a caller in one text, different for different ones; what his request_ids are kept apart by.
  * His client does not count: a payment may be repeated by another program of the same caller.
  */
-export function principalOf({ issuer, subject }: Caller): string {
-  return issuer === "" ? "" : JSON.stringify([issuer, subject]);
+export function principalOf(caller: Caller): string {
+  const known = principals.get(caller);
+  if (known !== undefined) return known;
+  const { issuer, subject } = caller;
+  const principal = issuer === "" ? "" : JSON.stringify([issuer, subject]);
+  principals.set(caller, principal);
+  return principal;
 }
