@@ -30,7 +30,7 @@ test("POST /wallets creates an empty wallet and answers 201 with it", async () =
   const wallet = walletOf(answer);
   expect(wallet).toMatchObject({ user_id: "alice", version: 0 });
   expect(wallet.id).toMatch(uuid);
-  expect(Number(wallet.balance)).toBe(0);
+  expect(wallet.balance).toBe("0.0000");
 });
 
 test("GET /wallets/:id answers the same object", async () => {

@@ -96,7 +96,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resources.use({ [Symbol.asyncDispose]: () => stop(app, cut, configuration) });
     await collectOpenApi(app);
     registerRoutes(app, {
-      // Calls to history may wait until it is complete, which no other call is to wait for.
       wallets: rpcCaller(wallets, configuration),
       history: rpcCaller(history, configuration),
       historyStream: rpcStreamer(history, configuration, logger),

@@ -17,18 +17,15 @@ export function createTurns(most: () => number): Turns {
 
   const fits = (cost: number): boolean => running === 0 || running + cost <= most();
 
-  /** Whether it goes on at once. */
-  function beginNow(cost: number): boolean {
-    const now = waiting.length === 0 && fits(cost);
-    if (now) running += cost;
-    return now;
-  }
-
-  async function begin(cost: number): Promise<void> {
-    if (beginNow(cost)) return;
-    await new Promise<void>((start) => {
-      waiting.push({ cost, start });
-    });
+  /** Undefined where it goes on at once, as most do: they need not wait for a promise. */
+  function begin(cost: number): Promise<void> | undefined {
+    if (waiting.length > 0 || !fits(cost)) {
+      return new Promise((start) => {
+        waiting.push({ cost, start });
+      });
+    }
+    running += cost;
+    return undefined;
   }
 
   function end(cost: number): void {
@@ -42,8 +39,8 @@ export function createTurns(most: () => number): Turns {
 
   return {
     async run(cost, work) {
-      // Most find nobody before them: they need not wait for a promise.
-      if (!beginNow(cost)) await begin(cost);
+      const turn = begin(cost);
+      if (turn !== undefined) await turn;
       try {
         return await work({
           pause: async (wait) => {

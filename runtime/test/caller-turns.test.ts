@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { callerOf } from "../src/access/caller.ts";
 import { waitOutsideTurn } from "../src/access/caller-turn.ts";
 import { as, callersNamed } from "./named-callers.ts";
@@ -13,22 +13,15 @@ import {
   walletId,
 } from "./rpc-test-server.ts";
 
-let running: TestServer | undefined;
-afterEach(async () => {
-  await running?.[Symbol.asyncDispose]();
-  running = undefined;
-});
-
-async function start(handlers: WalletHandlers): Promise<TestServer> {
-  running = await startTestServer({ handlers, callers: callersNamed("alice", "bob") });
-  return running;
+function start(handlers: WalletHandlers): Promise<TestServer> {
+  return startTestServer({ handlers, callers: callersNamed("alice", "bob") });
 }
 
 /** How many transfers of alice are at work at once, of a hundred that she sends together. */
 async function atWorkOfHundred(beforehand: (server: TestServer) => unknown): Promise<number> {
   const all = deferred();
   let atWork = 0;
-  const server = await start({
+  await using server = await start({
     getWallet: () => ({}),
     listWallets: () => ({}),
     transfer: async () => {
@@ -64,7 +57,7 @@ test("all calls of a caller alone are at work at once", async () => {
 test("calls that wait for something leave their turns to the caller's others", async () => {
   const arrived = deferred();
   let waiting = 0;
-  const { wallets } = await start({
+  await using server = await start({
     transfer: () => ({}),
     getWallet: async (_request, context) => {
       waiting += 1;
@@ -72,11 +65,11 @@ test("calls that wait for something leave their turns to the caller's others", a
       return {};
     },
   });
-  await wallets("gRPC").transfer(validTransfer, as("bob"));
+  await server.wallets("gRPC").transfer(validTransfer, as("bob"));
   const reads = Array.from({ length: 20 }, () =>
-    wallets("gRPC").getWallet({ walletId }, as("alice")),
+    server.wallets("gRPC").getWallet({ walletId }, as("alice")),
   );
-  await wallets("gRPC").transfer(validTransfer, as("alice"));
+  await server.wallets("gRPC").transfer(validTransfer, as("alice"));
   expect(waiting).toBe(20);
   arrived.resolve();
   await Promise.all(reads);
@@ -85,7 +78,7 @@ test("calls that wait for something leave their turns to the caller's others", a
 test("of heavy calls one after the other is at work for a caller, who waits for no other's", async () => {
   const first = deferred();
   const begun: string[] = [];
-  const { wallets } = await start({
+  await using server = await start({
     batchTransfer: async (_request, context) => {
       begun.push(callerOf(context).subject);
       if (begun.length === 1) await first.promise;
@@ -93,10 +86,10 @@ test("of heavy calls one after the other is at work for a caller, who waits for 
     },
   });
   const transfers = Array.from({ length: 100 }, () => validTransfer);
-  const call = (name: string) => wallets("gRPC").batchTransfer({ transfers }, as(name));
+  const call = (name: string) => server.wallets("gRPC").batchTransfer({ transfers }, as(name));
   const own = [call("alice"), call("alice"), call("alice")];
   await call("bob");
-  await wallets("gRPC").transfer(validTransfer, as("alice"));
+  await server.wallets("gRPC").transfer(validTransfer, as("alice"));
   expect(begun).toEqual(["alice", "bob"]);
   first.resolve();
   await Promise.all(own);
@@ -106,7 +99,7 @@ test("of heavy calls one after the other is at work for a caller, who waits for 
 test("a heavy call that is given up while it waits for its turn never begins", async () => {
   const first = deferred();
   let begun = 0;
-  const { wallets } = await start({
+  await using server = await start({
     batchTransfer: async () => {
       begun += 1;
       await first.promise;
@@ -115,12 +108,12 @@ test("a heavy call that is given up while it waits for its turn never begins", a
   });
   const transfers = Array.from({ length: 100 }, () => validTransfer);
   const call = (timeoutMs: number) =>
-    wallets("gRPC").batchTransfer({ transfers }, { ...as("alice"), timeoutMs });
+    server.wallets("gRPC").batchTransfer({ transfers }, { ...as("alice"), timeoutMs });
   const served = call(10_000);
   await expect.poll(() => begun).toBe(1);
   expect((await failureOf(call(50))).code).toBe(Code.DeadlineExceeded);
   // When this is answered, the server has heard that the call before was given up.
-  await wallets("gRPC").transfer(validTransfer, as("alice"));
+  await server.wallets("gRPC").transfer(validTransfer, as("alice"));
   const last = call(10_000);
   first.resolve();
   await Promise.all([served, last]);
